@@ -1,0 +1,82 @@
+/** One fault of an input: where it is, and what is allowed there. */
+export interface InputIssue {
+  /** Where in the input, for example `['retryPolicy', 'maxRetries']`. */
+  path: string[];
+  message: string;
+}
+
+/** The input is not what the operation takes. Nothing was stored. */
+export class InvalidInputError extends Error {
+  override readonly name = 'InvalidInputError';
+  readonly issues: InputIssue[];
+
+  constructor(issues: InputIssue[]) {
+    super(issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join(' '));
+    this.issues = issues;
+  }
+}
+
+/** What the caller named does not exist, or belongs to another tenant, which is the same to the caller. */
+export class NotFoundError extends Error {
+  override readonly name = 'NotFoundError';
+}
+
+/** The idempotency key was used for an event with other content. */
+export class IdempotencyConflictError extends Error {
+  override readonly name = 'IdempotencyConflictError';
+  readonly eventId: string;
+
+  constructor(eventId: string) {
+    super('This idempotency key was used for an event with other content. Take a new key, or send the same content.');
+    this.eventId = eventId;
+  }
+}
+
+export type NotRetryableReason = 'ALREADY_QUEUED' | 'ENDPOINT_PAUSED' | 'ENDPOINT_DISABLED' | 'ENDPOINT_DELETED';
+
+const NOT_RETRYABLE_MESSAGES: Record<NotRetryableReason, string> = {
+  ALREADY_QUEUED: 'An attempt of this delivery is queued or in flight already. Wait for its outcome.',
+  ENDPOINT_PAUSED: 'The endpoint is paused. Resume it first.',
+  ENDPOINT_DISABLED: 'The endpoint is disabled. Enable it first.',
+  ENDPOINT_DELETED: 'The endpoint was deleted. Publish the event anew to another endpoint.',
+};
+
+/** A retry by hand was refused. */
+export class DeliveryNotRetryableError extends Error {
+  override readonly name = 'DeliveryNotRetryableError';
+  readonly reason: NotRetryableReason;
+  readonly deliveryId: string;
+
+  constructor(reason: NotRetryableReason, deliveryId: string) {
+    super(NOT_RETRYABLE_MESSAGES[reason]);
+    this.reason = reason;
+    this.deliveryId = deliveryId;
+  }
+}
+
+/** The delivery is delivered, failed, canceled or skipped: there is nothing left to cancel or to record. */
+export class DeliveryAtEndError extends Error {
+  override readonly name = 'DeliveryAtEndError';
+  readonly deliveryId: string;
+
+  constructor(deliveryId: string) {
+    super('The delivery is at its end already. Retry it first to give it another attempt.');
+    this.deliveryId = deliveryId;
+  }
+}
+
+/** Posthorn can't start as it is set up. The message is one line that says what to do. */
+export class StartupError extends Error {
+  override readonly name = 'StartupError';
+}
+
+/** The caller is unknown, lacks a right, or asked for too much: a top-level error of the request. */
+export class RequestError extends Error {
+  override readonly name = 'RequestError';
+  readonly code: 'UNAUTHENTICATED' | 'FORBIDDEN' | 'BAD_USER_INPUT' | 'RATE_LIMITED' | 'CURSOR_EXPIRED';
+
+  constructor(code: RequestError['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
+}

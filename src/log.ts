@@ -1,0 +1,9 @@
+import { type Logger, pino } from 'pino';
+
+/** JSON lines on standard output: one wide line per event and per attempt, IDs first, no payloads, no secrets. */
+export type Log = Logger;
+
+/** @param level lowest level that is written, for example `info` */
+export function createLog(level: string): Log {
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'event' });
+}

