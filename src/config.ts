@@ -95,7 +95,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = environmentSchema.safeParse(given);
   if (!parsed.success) {
-    throw new StartupError(parsed.error.issues.map((issue) => `${issue.path[0]} ${issue.message}`).join('; '));
+    throw new StartupError(parsed.error.issues.map((issue) => `${String(issue.path[0])} ${issue.message}`).join('; '));
   }
   const faults = findMissingKeys(parsed.data);
   if (faults.length > 0) throw new StartupError(faults.join('; '));

@@ -18,7 +18,8 @@ export async function openSchemaEngine(databaseUrl: string, datamodel?: string):
   loadedGlue ??= loadGlue();
   const glue = await loadedGlue;
   const adapter = await bindMigrationAwareSqlAdapterFactory(new PrismaPg({ connectionString: databaseUrl }));
-  const datamodels: [string, string][] | undefined = datamodel === undefined ? undefined : [['schema.prisma', datamodel]];
+  const datamodels: [string, string][] | undefined =
+    datamodel === undefined ? undefined : [['schema.prisma', datamodel]];
   return glue.SchemaEngine.new({ datamodels }, () => {}, adapter);
 }
 

@@ -1,0 +1,79 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { newId } from '../domain/ids.ts';
+import { NAME_SCHEMA, parseInput } from '../domain/validation.ts';
+import { NotFoundError } from '../errors.ts';
+import type { PrismaClient } from '../generated/prisma/client.ts';
+import type { Scope } from '../generated/prisma/enums.ts';
+import type { Caller } from './caller.ts';
+
+/** Begins every key, so that scanners of leaked secrets can tell one. */
+const KEY_PREFIX = 'phk_';
+const KEY_BYTES = 32;
+
+export interface CreateApiKeyInput {
+  environmentId: string;
+  name: string;
+  scopes: Scope[];
+  expiresAt?: Date | null;
+}
+
+const inputSchema = z.object({
+  name: NAME_SCHEMA,
+  scopes: z.array(z.string()).min(1, 'must name at least one scope.'),
+  expiresAt: z
+    .date()
+    .refine((at) => at > new Date(), 'must be in the future.')
+    .nullish(),
+});
+
+/** What is stored of a key: its SHA-256. A key has 256 random bits, so no slow hash is needed. */
+export const hashKey = (key: string): Uint8Array<ArrayBuffer> =>
+  createHash('sha256').update(key).digest() as Uint8Array<ArrayBuffer>;
+
+/**
+ * Makes an API key for an environment.
+ *
+ * @returns the stored row, and the key itself, which nobody can read later
+ * @throws {InvalidInputError}
+ * @throws {NotFoundError} where the environment is not one that the caller may act in
+ */
+export async function createApiKey(prisma: PrismaClient, caller: Caller, input: CreateApiKeyInput) {
+  const { name, expiresAt } = parseInput(inputSchema, input);
+  requireScopes(caller, input.scopes);
+  const own = caller.isOperator ? {} : { AND: { id: caller.environmentId } };
+  const environment = await prisma.environment.findFirst({ where: { id: input.environmentId, ...own } });
+  if (!environment) throw new NotFoundError('There is no environment with this ID.');
+  const secret = KEY_PREFIX + randomBytes(KEY_BYTES).toString('base64url');
+  const apiKey = await prisma.apiKey.create({
+    data: {
+      id: newId(),
+      environmentId: environment.id,
+      name,
+      scopes: [...new Set(input.scopes)],
+      expiresAt: expiresAt ?? null,
+      keyHash: hashKey(secret),
+    },
+  });
+  return { apiKey, secret };
+}
+
+/** Nobody gives away what they don't have. */
+function requireScopes(caller: Caller, scopes: Scope[]) {
+  const missing = scopes.filter((scope) => !caller.scopes.includes(scope));
+  parseInput(
+    z.object({
+      scopes: z.array(z.string()).length(0, `may not include what your own key lacks: ${missing.join(', ')}.`),
+    }),
+    { scopes: missing },
+  );
+}
+
+/** Ends a key at once; one that is revoked already stays as it is. @throws {NotFoundError} */
+export async function revokeApiKey(prisma: PrismaClient, caller: Caller, apiKeyId: string) {
+  const own = caller.isOperator ? {} : { environmentId: caller.environmentId };
+  const apiKey = await prisma.apiKey.findFirst({ where: { id: apiKeyId, ...own } });
+  if (!apiKey) throw new NotFoundError('There is no API key with this ID.');
+  if (apiKey.revokedAt) return apiKey;
+  return prisma.apiKey.update({ where: { id: apiKey.id }, data: { revokedAt: new Date() } });
+}

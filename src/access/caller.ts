@@ -1,0 +1,18 @@
+import type { Tenant } from '../domain/tenant.ts';
+import type { Scope } from '../generated/prisma/enums.ts';
+
+/** Everything a key can be allowed to do. */
+export const SCOPES = [
+  'EVENTS_PUBLISH',
+  'DELIVERIES_READ',
+  'DELIVERIES_RETRY',
+  'ENDPOINTS_MANAGE',
+  'API_KEYS_MANAGE',
+] as const satisfies readonly Scope[];
+
+/** Who makes a request, and as whom. */
+export interface Caller extends Tenant {
+  scopes: readonly Scope[];
+  /** The operator's key: may make organizations, and act in any. */
+  isOperator: boolean;
+}

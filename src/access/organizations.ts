@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { newId } from '../domain/ids.ts';
+import type { Tenant } from '../domain/tenant.ts';
+import { NAME_SCHEMA, parseInput } from '../domain/validation.ts';
+import { InvalidInputError, NotFoundError } from '../errors.ts';
+import { Prisma, type PrismaClient } from '../generated/prisma/client.ts';
+import type { Caller } from './caller.ts';
+
+/** The tenant that the operator's key acts in unless it names another. Made by the first migration. */
+export const DEFAULT_TENANT: Tenant = {
+  organizationId: '00000000-0000-7000-8000-000000000001',
+  environmentId: '00000000-0000-7000-8000-000000000002',
+};
+
+/** Every organization's first environment. */
+export const FIRST_ENVIRONMENT_NAME = 'production';
+
+const inputSchema = z.object({ name: NAME_SCHEMA });
+
+/** Makes an organization with its first environment. @throws {InvalidInputError} */
+export async function createOrganization(prisma: PrismaClient, input: { name: string }) {
+  const { name } = parseInput(inputSchema, input);
+  const { environments, ...organization } = await prisma.organization.create({
+    data: { id: newId(), name, environments: { create: { id: newId(), name: FIRST_ENVIRONMENT_NAME } } },
+    include: { environments: true },
+  });
+  return { organization, environment: environments[0] as (typeof environments)[number] };
+}
+
+/**
+ * Makes an environment in an organization.
+ *
+ * @throws {InvalidInputError} also where the organization has one of that name
+ * @throws {NotFoundError} where the organization is not one that the caller may act in
+ */
+export async function createEnvironment(
+  prisma: PrismaClient,
+  caller: Caller,
+  input: { organizationId: string; name: string },
+) {
+  const { name } = parseInput(inputSchema, input);
+  const isForeign = !caller.isOperator && caller.organizationId !== input.organizationId;
+  const organization = isForeign ? null : await prisma.organization.findUnique({ where: { id: input.organizationId } });
+  if (!organization) throw new NotFoundError('There is no organization with this ID.');
+  try {
+    return await prisma.environment.create({ data: { id: newId(), organizationId: organization.id, name } });
+  } catch (error) {
+    // P2002: a unique constraint failed. The only one here is on organization and name.
+    if (!(error instanceof Prisma.PrismaClientKnownRequestError) || error.code !== 'P2002') throw error;
+    const message = `is taken by another environment of this organization.`;
+    throw new InvalidInputError([{ path: ['name'], message }]);
+  }
+}

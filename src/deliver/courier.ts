@@ -1,0 +1,89 @@
+import { transition } from '../domain/delivery.ts';
+import { encodeId } from '../domain/ids.ts';
+import type { Log } from '../log.ts';
+import type { JobClaim } from '../queue/delivery-queue.ts';
+import { toRetryPolicy } from '../storage/endpoint-columns.ts';
+import type { OutgoingDelivery } from '../storage/load-outgoing.ts';
+import type { SavedTransition } from '../storage/save-transitions.ts';
+import { makeAttemptTransition } from './attempt.ts';
+import type { Recorder } from './recorder.ts';
+import type { Sender, SendResult } from './sender.ts';
+
+const GONE_REASON = 'The endpoint answered 410 Gone.';
+
+export interface CourierOptions {
+  sender: Sender;
+  recorder: Recorder;
+  log: Log;
+}
+
+/** Carries one delivery from its lane to its record: what the shared lane and the endpoints' own lanes have in common. */
+export class Courier {
+  readonly #options: CourierOptions;
+
+  constructor(options: CourierOptions) {
+    this.#options = options;
+  }
+
+  /** Makes an attempt and writes its outcome. */
+  async attempt(delivery: OutgoingDelivery, claim: JobClaim | null): Promise<void> {
+    const { sender, recorder } = this.#options;
+    const result = await sender.send(delivery);
+    const step = makeAttemptTransition(delivery, result, new Date());
+    const saved = await recorder.record({
+      deliveryId: delivery.id,
+      endpointId: delivery.endpointId,
+      claim,
+      transition: step,
+      disableReason: result.isGone ? GONE_REASON : null,
+    });
+    this.#log(delivery, { result, status: step.next.status, saved });
+  }
+
+  /** Queues a delivery whose turn came, where its endpoint wants it to be: held, skipped, or in the lane. */
+  async requeue(delivery: OutgoingDelivery, claim: JobClaim | null, hasLane: boolean): Promise<void> {
+    const context = { ...delivery, hasLane, retryPolicy: toRetryPolicy(delivery), now: new Date(), random: 0 };
+    const next = transition(delivery, { type: 'due' }, context);
+    await this.#options.recorder.record({
+      deliveryId: delivery.id,
+      endpointId: delivery.endpointId,
+      claim,
+      transition: {
+        deliveryId: delivery.id,
+        expectedPlan: delivery.plan,
+        previousStatus: delivery.status,
+        next,
+        attempt: null,
+      },
+      disableReason: null,
+    });
+  }
+
+  /** Ends a job of an older plan without sending. */
+  async drop(job: { deliveryId: string; claim: JobClaim }): Promise<void> {
+    const { deliveryId, claim } = job;
+    await this.#options.recorder.record({ deliveryId, endpointId: '', claim, transition: null, disableReason: null });
+  }
+
+  #log(
+    delivery: OutgoingDelivery,
+    { result, status, saved }: { result: SendResult; status: string; saved: SavedTransition | null },
+  ) {
+    this.#options.log.info(
+      {
+        deliveryId: encodeId('Delivery', delivery.id),
+        eventId: encodeId('Event', delivery.eventId),
+        endpointId: encodeId('Endpoint', delivery.endpointId),
+        environmentId: encodeId('Environment', delivery.environmentId),
+        eventType: delivery.eventType,
+        trigger: delivery.queuedTrigger,
+        number: saved?.attemptCount,
+        responseStatus: result.responseStatus,
+        errorCode: result.error?.code,
+        durationMs: result.durationMs,
+        deliveryStatus: status,
+      },
+      'delivery.attempted',
+    );
+  }
+}

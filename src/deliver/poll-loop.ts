@@ -1,0 +1,78 @@
+import type { Log } from '../log.ts';
+
+const RETRY_MS_MIN = 100;
+const RETRY_MS_MAX = 5_000;
+
+export interface PollLoopOptions {
+  /** For log lines. */
+  name: string;
+  /** Longest time between two turns. */
+  pollMs: number;
+  log: Log;
+  /** One piece of work. @returns whether there may be more at once */
+  turn: () => Promise<boolean>;
+}
+
+/** Does a piece of work again and again: at once while there is more, when woken, and from time to time. */
+export class PollLoop {
+  readonly #options: PollLoopOptions;
+  #isStopped = true;
+  #isWoken = false;
+  #wakeUp: (() => void) | undefined;
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(options: PollLoopOptions) {
+    this.#options = options;
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  start(): void {
+    this.#isStopped = false;
+    this.#done = this.#run();
+  }
+
+  /** Resolves when the turn under way has ended. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#wakeUp?.();
+    await this.#done;
+  }
+
+  /** Makes the next turn begin now, or right after the one under way. */
+  wake(): void {
+    this.#isWoken = true;
+    this.#wakeUp?.();
+  }
+
+  async #run() {
+    let retryMs = RETRY_MS_MIN;
+    while (!this.#isStopped) {
+      this.#isWoken = false;
+      try {
+        const hasMore = await this.#options.turn();
+        retryMs = RETRY_MS_MIN;
+        if (!hasMore && !this.#isWoken) await this.#wait(this.#options.pollMs);
+      } catch (error) {
+        const { log, name } = this.#options;
+        log.error({ loop: name, error: (error as Error).message, retryInMs: retryMs }, 'loop.failed');
+        await this.#wait(retryMs);
+        retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
+      }
+    }
+  }
+
+  async #wait(ms: number) {
+    if (this.#isStopped) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wakeUp = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wakeUp = undefined;
+  }
+}

@@ -1,0 +1,111 @@
+import type { ClientBase } from 'pg';
+import type { Tenant } from '../domain/tenant.ts';
+import { InvalidInputError, NotFoundError } from '../errors.ts';
+import { insertDeliveries, makeDelivery } from '../storage/insert-deliveries.ts';
+import { type MatchedEndpoint, matchEndpoints } from '../storage/match-endpoints.ts';
+import { inTransaction } from '../storage/transaction.ts';
+import { changeDeliveries, type DeliveryChangerOptions, signalChanges } from './change-deliveries.ts';
+import { decideRetry, retryDeliveriesOf } from './retry-delivery.ts';
+
+export interface RetryEventInput {
+  eventId: string;
+  /** Left out: every active endpoint that the event matches today. */
+  endpointId?: string | null;
+}
+
+/**
+ * Sends an event again: to one endpoint, or to every active endpoint that it matches today. Where an endpoint has no
+ * delivery of the event yet, one is made, with the whole schedule.
+ *
+ * @returns IDs of the deliveries that were queued
+ * @throws {NotFoundError} where there is no such event or endpoint
+ * @throws {DeliveryNotRetryableError} where the one endpoint named can't take it now
+ * @throws {InvalidInputError} where the one endpoint named does not take events of this type
+ */
+export async function retryEvent(
+  options: DeliveryChangerOptions,
+  tenant: Tenant,
+  { eventId, endpointId }: RetryEventInput,
+): Promise<string[]> {
+  const deliveryIds = await inTransaction(options.pool, async (client) => {
+    const event = await findEvent(client, tenant, eventId);
+    return endpointId ? retryToOne(client, options, { event, endpointId }) : retryToAll(client, options, event);
+  });
+  signalChanges(options.signals);
+  return deliveryIds;
+}
+
+interface EventToRetry extends Tenant {
+  id: string;
+  type: string;
+}
+
+async function findEvent(client: ClientBase, tenant: Tenant, eventId: string): Promise<EventToRetry> {
+  const { rows } = await client.query('select id, type from events where id = $1 and environment_id = $2', [
+    eventId,
+    tenant.environmentId,
+  ]);
+  if (rows.length === 0) throw new NotFoundError('There is no event with this ID.');
+  return { ...rows[0], ...tenant };
+}
+
+async function retryToAll(client: ClientBase, options: DeliveryChangerOptions, event: EventToRetry) {
+  const matched = await matchEndpoints(client, [event]);
+  const active = matched.filter((endpoint) => endpoint.endpointStatus === 'ACTIVE');
+  const created = await addDeliveries(client, options, { event, endpoints: active });
+  const endpointIds = active.map((endpoint) => endpoint.endpointId);
+  const retried = await retryDeliveriesOf(client, options, { eventId: event.id, endpointIds });
+  return [...retried.map((delivery) => delivery.id), ...created];
+}
+
+async function retryToOne(
+  client: ClientBase,
+  options: DeliveryChangerOptions,
+  { event, endpointId }: { event: EventToRetry; endpointId: string },
+) {
+  const where = 'd.event_id = $1 and d.endpoint_id = $2';
+  const condition = { name: 'of-event-and-endpoint', where, values: [event.id, endpointId] };
+  const decide = (delivery: Parameters<typeof decideRetry>[0]) => decideRetry(delivery, false);
+  const retried = await changeDeliveries(client, options.queue, { condition, decide });
+  if (retried.length > 0) return retried.map((delivery) => delivery.id);
+  await requireEndpoint(client, event, endpointId);
+  const matched = (await matchEndpoints(client, [event])).find((endpoint) => endpoint.endpointId === endpointId);
+  if (matched?.endpointStatus !== 'ACTIVE') throw refuseFirstDelivery(event, matched);
+  return addDeliveries(client, options, { event, endpoints: [matched] });
+}
+
+async function requireEndpoint(client: ClientBase, { environmentId }: Tenant, endpointId: string) {
+  const { rows } = await client.query(
+    'select 1 from endpoints where id = $1 and environment_id = $2 and deleted_at is null',
+    [endpointId, environmentId],
+  );
+  if (rows.length === 0) throw new NotFoundError('There is no endpoint with this ID.');
+}
+
+/** There is no delivery to name in a DeliveryNotRetryableError, so this says what to change. */
+function refuseFirstDelivery(event: EventToRetry, endpoint: MatchedEndpoint | undefined): InvalidInputError {
+  const message = endpoint
+    ? `The endpoint is ${endpoint.endpointStatus.toLowerCase()}. Make it active first.`
+    : `The endpoint takes no events of type ${event.type}. Add the type to its eventTypes first.`;
+  return new InvalidInputError([{ path: ['endpointId'], message }]);
+}
+
+/** Makes deliveries to endpoints that have none of this event yet. @returns IDs of those made */
+async function addDeliveries(
+  client: ClientBase,
+  { queue }: DeliveryChangerOptions,
+  { event, endpoints }: { event: EventToRetry; endpoints: MatchedEndpoint[] },
+): Promise<string[]> {
+  const now = new Date();
+  const deliveries = endpoints.map((endpoint) => makeDelivery(event, endpoint, now));
+  const inserted = await insertDeliveries(client, deliveries, now);
+  const added = deliveries.filter((delivery) => inserted.has(delivery.id));
+  if (added.length === 0) return [];
+  const queued = added.filter(({ state }) => state.status === 'PENDING' && !state.inLane);
+  await queue.add(
+    client,
+    queued.map(({ id, state }) => ({ deliveryId: id, plan: state.plan })),
+  );
+  await client.query('update events set endpoint_count = endpoint_count + $2 where id = $1', [event.id, added.length]);
+  return added.map((delivery) => delivery.id);
+}

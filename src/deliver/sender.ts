@@ -1,0 +1,181 @@
+import { lookup as resolveName } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { Agent, type Dispatcher, request } from 'undici';
+import type { AddressPolicy } from '../domain/address.ts';
+import { encodeId } from '../domain/ids.ts';
+import { parseRetryAfter } from '../domain/retry-policy.ts';
+import { unseal } from '../domain/sealing.ts';
+import { signatureHeaders } from '../domain/signature.ts';
+import type { OutgoingDelivery } from '../storage/load-outgoing.ts';
+import { AttemptError, BlockedAddressError, describeFailure } from './attempt-error.ts';
+import { keepResponseBody, RESPONSE_BODY_BYTES_KEPT } from './response-body.ts';
+
+/** What an endpoint may send at the most before Posthorn hangs up: more is never looked at. */
+const RESPONSE_BODY_BYTES_READ = 65_536;
+/** Connections to one origin, and so requests in flight to it. */
+const CONNECTIONS_PER_ORIGIN = 128;
+/** Below the 5 s after which many servers close an idle connection. */
+const KEEP_ALIVE_MS = 4_000;
+/** Status 410: the endpoint is gone for good, RFC 9110 section 15.5.11. */
+const STATUS_GONE = 410;
+/** `Retry-After` means something with 429 (RFC 6585 section 4) and 503 (RFC 9110 section 15.6.4). */
+const STATUSES_WITH_RETRY_AFTER = [429, 503];
+
+/** What one HTTP request brought. */
+export interface SendResult {
+  startedAt: Date;
+  durationMs: number;
+  requestHeaders: Record<string, string | null>;
+  responseStatus: number | null;
+  responseHeaders: Record<string, string | string[]> | null;
+  responseBody: string | null;
+  /** Null: 2xx. */
+  error: AttemptError | null;
+  /** What `Retry-After` asked for; null: nothing. */
+  retryAfterMs: number | null;
+  /** 410. */
+  isGone: boolean;
+}
+
+export interface SenderOptions {
+  encryptionKey: Uint8Array;
+  addressPolicy: AddressPolicy;
+  /** Product and version for the `user-agent` header. */
+  userAgent: string;
+}
+
+/** Makes the HTTP request of an attempt. What an endpoint does wrong is part of the result, never thrown. */
+export class Sender {
+  readonly #options: SenderOptions;
+  readonly #agent: Agent;
+
+  constructor(options: SenderOptions) {
+    this.#options = options;
+    this.#agent = new Agent({
+      connections: CONNECTIONS_PER_ORIGIN,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      // The attempt's own deadline covers these.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { lookup: makeCheckedLookup(options.addressPolicy), timeout: 0 },
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  /** @param delivery with its body, secrets and headers, still sealed */
+  async send(delivery: OutgoingDelivery): Promise<SendResult> {
+    const startedAt = new Date();
+    const started = performance.now();
+    const { sent, recorded } = this.#makeHeaders(delivery, startedAt);
+    const deadline = AbortSignal.timeout(delivery.timeoutMs);
+    const answer = await this.#request(delivery, sent, deadline).catch((error) => describeFailure(error, delivery));
+    const base = { startedAt, requestHeaders: recorded, durationMs: Math.round(performance.now() - started) };
+    return answer instanceof AttemptError ? withoutResponse(base, answer) : withResponse(base, answer);
+  }
+
+  async #request(delivery: OutgoingDelivery, headers: Record<string, string>, deadline: AbortSignal): Promise<Answer> {
+    const url = new URL(delivery.url);
+    refuseBlockedLiteral(url, this.#options.addressPolicy);
+    const response = await request(url, {
+      dispatcher: this.#agent,
+      method: delivery.method as Dispatcher.HttpMethod,
+      headers,
+      body: delivery.body,
+      signal: deadline,
+    });
+    return { status: response.statusCode, headers: response.headers, body: await readBody(response.body) };
+  }
+
+  /** An endpoint's own headers go out with their values, and on record without. */
+  #makeHeaders(delivery: OutgoingDelivery, now: Date) {
+    const { encryptionKey, userAgent } = this.#options;
+    const own = delivery.headersSealed ? JSON.parse(unseal(delivery.headersSealed, encryptionKey)) : {};
+    const standard = {
+      'content-type': delivery.contentType,
+      'user-agent': userAgent,
+      ...signatureHeaders({
+        secrets: delivery.secretsSealed.map((sealed) => unseal(sealed, encryptionKey)),
+        webhookId: encodeId('Event', delivery.eventId),
+        timestamp: now,
+        body: delivery.body,
+      }),
+    };
+    const masked = Object.fromEntries(Object.keys(own).map((name) => [name, null]));
+    return { sent: { ...own, ...standard }, recorded: { ...masked, ...standard } };
+  }
+}
+
+interface Answer {
+  status: number;
+  headers: Dispatcher.ResponseData['headers'];
+  body: Buffer;
+}
+
+type Base = Pick<SendResult, 'startedAt' | 'durationMs' | 'requestHeaders'>;
+
+const withoutResponse = (base: Base, error: AttemptError): SendResult => ({
+  ...base,
+  responseStatus: null,
+  responseHeaders: null,
+  responseBody: null,
+  error,
+  retryAfterMs: null,
+  isGone: false,
+});
+
+function withResponse(base: Base, { status, headers, body }: Answer): SendResult {
+  const isSuccess = status >= 200 && status < 300;
+  const retryAfter = STATUSES_WITH_RETRY_AFTER.includes(status) ? headers['retry-after'] : undefined;
+  return {
+    ...base,
+    responseStatus: status,
+    responseHeaders: headers as Record<string, string | string[]>,
+    responseBody: keepResponseBody(body),
+    error: isSuccess ? null : new AttemptError('HTTP_STATUS', `The endpoint answered with status ${status}.`),
+    retryAfterMs: parseRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter, base.startedAt),
+    isGone: status === STATUS_GONE,
+  };
+}
+
+/**
+ * Reads what is kept of a response and drops the rest. The status has decided by now, so a body that stalls or breaks
+ * takes nothing back.
+ */
+async function readBody(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
+  const kept: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      if (bytes < RESPONSE_BODY_BYTES_KEPT) kept.push(chunk);
+      bytes += chunk.length;
+      if (bytes > RESPONSE_BODY_BYTES_READ) break;
+    }
+  } catch {
+    // Kept as far as it came.
+  }
+  return Buffer.concat(kept);
+}
+
+/** A host that is an address never reaches the look-up, so it is checked here. */
+function refuseBlockedLiteral(url: URL, isAllowed: AddressPolicy) {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  if (isIP(host) && !isAllowed(host)) throw new BlockedAddressError(host);
+}
+
+/** Resolves a name and gives only allowed addresses to connect to, so what was checked is what is connected to. */
+function makeCheckedLookup(isAllowed: AddressPolicy): LookupFunction {
+  return (hostname, options, callback) => {
+    resolveName(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, '', 0);
+      const allowed = addresses.filter(({ address }) => isAllowed(address));
+      const first = allowed[0];
+      if (!first) return callback(new BlockedAddressError(addresses[0]?.address ?? hostname), '', 0);
+      if (options.all) return callback(null, allowed);
+      return callback(null, first.address, first.family);
+    });
+  };
+}

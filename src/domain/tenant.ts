@@ -1,0 +1,5 @@
+/** Whom a row belongs to, as UUIDs. Everything a caller reads or writes is within one tenant's environment. */
+export interface Tenant {
+  organizationId: string;
+  environmentId: string;
+}

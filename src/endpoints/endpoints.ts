@@ -1,0 +1,197 @@
+import { newId } from '../domain/ids.ts';
+import { RETRY_POLICY_DEFAULT } from '../domain/retry-policy.ts';
+import { seal } from '../domain/sealing.ts';
+import { makeSecret } from '../domain/signature.ts';
+import type { Tenant } from '../domain/tenant.ts';
+import { parseInput } from '../domain/validation.ts';
+import { InvalidInputError, NotFoundError } from '../errors.ts';
+import type { Prisma, PrismaClient } from '../generated/prisma/client.ts';
+import {
+  type CreateEndpointInput,
+  createEndpointSchema,
+  OVERLAP_SECONDS_DEFAULT,
+  type RotateSecretInput,
+  rotateSecretSchema,
+  TIMEOUT_MS_DEFAULT,
+  type UpdateEndpointInput,
+  updateEndpointSchema,
+} from './endpoint-input.ts';
+
+/** Secrets that sign at once: the current one and those in overlap. */
+const SECRETS_MAX = 10;
+const DISABLED_REASON_DEFAULT = 'Disabled by hand.';
+const DISABLED_REASON_MAX_CHARS = 512;
+
+export interface EndpointsOptions {
+  prisma: PrismaClient;
+  encryptionKey: Uint8Array;
+}
+
+/** Makes, changes and ends endpoints. Every method works within one tenant. */
+export class Endpoints {
+  readonly #prisma: PrismaClient;
+  readonly #encryptionKey: Uint8Array;
+
+  constructor({ prisma, encryptionKey }: EndpointsOptions) {
+    this.#prisma = prisma;
+    this.#encryptionKey = encryptionKey;
+  }
+
+  /** @returns the endpoint, and its secret, which nobody can read later. @throws {InvalidInputError} */
+  async create(tenant: Tenant, input: CreateEndpointInput) {
+    const given = parseInput(createEndpointSchema, input);
+    const secret = given.secret ?? makeSecret();
+    const name = given.name ?? new URL(given.url).host;
+    const eventTypes = given.eventTypes ?? ['*'];
+    const endpoint = await this.#prisma.endpoint.create({
+      data: {
+        id: newId(),
+        organization: { connect: { id: tenant.organizationId } },
+        environment: { connect: { id: tenant.environmentId } },
+        url: given.url,
+        name,
+        description: given.description ?? null,
+        method: given.method ?? 'POST',
+        status: 'ACTIVE',
+        ...this.#sealHeaders(given.headers ?? {}),
+        maxRetries: given.retryPolicy?.maxRetries ?? RETRY_POLICY_DEFAULT.maxRetries,
+        delaysSeconds: given.retryPolicy?.delaysSeconds ?? RETRY_POLICY_DEFAULT.delaysSeconds,
+        jitter: given.retryPolicy?.jitter ?? RETRY_POLICY_DEFAULT.jitter,
+        timeoutMs: given.timeoutMs ?? TIMEOUT_MS_DEFAULT,
+        rateLimitPerSecond: given.rateLimitPerSecond ?? null,
+        secrets: { create: { id: newId(), sealed: this.#seal(secret) } },
+        routes: {
+          create: { id: newId(), name, eventTypes, environment: { connect: { id: tenant.environmentId } } },
+        },
+        // A rate is kept in a lane of the endpoint's own, from the first delivery on.
+        ...(given.rateLimitPerSecond ? { lane: { create: {} } } : {}),
+      },
+    });
+    return { endpoint, secret };
+  }
+
+  /**
+   * Changes what is given and leaves the rest. Null takes away a description, headers or a rate limit.
+   *
+   * @throws {InvalidInputError}
+   * @throws {NotFoundError}
+   */
+  async update(tenant: Tenant, input: UpdateEndpointInput) {
+    const given = parseInput(updateEndpointSchema, input);
+    const { eventTypes, name } = given;
+    return this.#change(tenant, input.endpointId, {
+      url: given.url ?? undefined,
+      name: name ?? undefined,
+      description: given.description,
+      method: given.method ?? undefined,
+      ...(given.headers === undefined ? {} : this.#sealHeaders(given.headers ?? {})),
+      maxRetries: given.retryPolicy?.maxRetries ?? undefined,
+      delaysSeconds: given.retryPolicy?.delaysSeconds ?? undefined,
+      jitter: given.retryPolicy?.jitter ?? undefined,
+      timeoutMs: given.timeoutMs ?? undefined,
+      rateLimitPerSecond: given.rateLimitPerSecond,
+      ...(eventTypes ? { routes: { updateMany: { where: {}, data: { eventTypes } } } } : {}),
+      ...(given.rateLimitPerSecond ? OPEN_LANE : {}),
+    });
+  }
+
+  /** Takes the endpoint away. Its deliveries and attempts stay readable; what still waits is skipped. */
+  async delete(tenant: Tenant, endpointId: string) {
+    return this.#change(tenant, endpointId, { deletedAt: new Date(), ...OPEN_LANE });
+  }
+
+  /** Deliveries are held from now on. A disabled endpoint stays disabled. @throws {NotFoundError} */
+  async pause(tenant: Tenant, endpointId: string) {
+    return this.#changeStatus(tenant, endpointId, { from: ['ACTIVE'], data: { status: 'PAUSED', ...OPEN_LANE } });
+  }
+
+  /** Deliveries that were held go out, oldest first. Only a paused endpoint is changed. @throws {NotFoundError} */
+  async resume(tenant: Tenant, endpointId: string) {
+    return this.#changeStatus(tenant, endpointId, { from: ['PAUSED'], data: { status: 'ACTIVE' } });
+  }
+
+  /** Deliveries are skipped from now on. @throws {InvalidInputError} @throws {NotFoundError} */
+  async disable(tenant: Tenant, endpointId: string, reason?: string | null) {
+    if (reason && (reason.length > DISABLED_REASON_MAX_CHARS || reason.includes('\0'))) {
+      const message = `may have ${DISABLED_REASON_MAX_CHARS} characters at most, and no NUL.`;
+      throw new InvalidInputError([{ path: ['reason'], message }]);
+    }
+    const data = {
+      status: 'DISABLED',
+      disabledReason: reason || DISABLED_REASON_DEFAULT,
+      disabledAt: new Date(),
+    } as const;
+    return this.#changeStatus(tenant, endpointId, { from: ['ACTIVE', 'PAUSED'], data });
+  }
+
+  /** Deliveries go out again. Those skipped meanwhile can be retried by hand. @throws {NotFoundError} */
+  async enable(tenant: Tenant, endpointId: string) {
+    const data = { status: 'ACTIVE', disabledReason: null, disabledAt: null } as const;
+    return this.#changeStatus(tenant, endpointId, { from: ['DISABLED'], data });
+  }
+
+  /**
+   * Gives the endpoint a new secret. The old one goes on signing beside it while they overlap.
+   *
+   * @returns the endpoint, and the new secret, which nobody can read later
+   * @throws {InvalidInputError}
+   * @throws {NotFoundError}
+   */
+  async rotateSecret(tenant: Tenant, input: RotateSecretInput) {
+    const given = parseInput(rotateSecretSchema, input);
+    const secret = given.secret ?? makeSecret();
+    const now = new Date();
+    const expiresAt = new Date(now.getTime() + (given.overlapSeconds ?? OVERLAP_SECONDS_DEFAULT) * 1_000);
+    await this.#requireRoomForSecret(tenant, input.endpointId, now);
+    const id = newId();
+    const endpoint = await this.#change(tenant, input.endpointId, {
+      secrets: {
+        create: { id, sealed: this.#seal(secret), createdAt: now },
+        updateMany: { where: { expiresAt: null, id: { not: id } }, data: { expiresAt } },
+        deleteMany: { expiresAt: { lt: now } },
+      },
+    });
+    return { endpoint, secret };
+  }
+
+  async #requireRoomForSecret({ environmentId }: Tenant, endpointId: string, now: Date) {
+    const where = { endpointId, endpoint: { environmentId }, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] };
+    if ((await this.#prisma.endpointSecret.count({ where })) < SECRETS_MAX) return;
+    const message = `has ${SECRETS_MAX} secrets in overlap already, the most there can be. Wait for one to expire.`;
+    throw new InvalidInputError([{ path: ['endpointId'], message }]);
+  }
+
+  async #changeStatus(
+    tenant: Tenant,
+    endpointId: string,
+    { from, data }: { from: Prisma.EndpointWhereInput['status'][]; data: Prisma.EndpointUpdateInput },
+  ) {
+    const endpoint = await this.#prisma.endpoint.findFirst({ where: scope(tenant, endpointId) });
+    if (!endpoint) throw notFound();
+    return from.includes(endpoint.status) ? this.#change(tenant, endpointId, data) : endpoint;
+  }
+
+  async #change(tenant: Tenant, endpointId: string, data: Prisma.EndpointUpdateInput) {
+    const where = scope(tenant, endpointId);
+    try {
+      return await this.#prisma.endpoint.update({ where, data: { ...data, updatedAt: new Date() } });
+    } catch (error) {
+      // P2025: no row matched.
+      if ((error as { code?: string }).code === 'P2025') throw notFound();
+      throw error;
+    }
+  }
+
+  #sealHeaders(headers: Record<string, string>) {
+    const headerNames = Object.keys(headers);
+    return { headerNames, headersSealed: headerNames.length > 0 ? this.#seal(JSON.stringify(headers)) : null };
+  }
+
+  #seal = (text: string) => seal(text, this.#encryptionKey) as Uint8Array<ArrayBuffer>;
+}
+
+const OPEN_LANE = { lane: { upsert: { create: {}, update: {} } } } as const;
+
+const scope = ({ environmentId }: Tenant, id: string) => ({ id, environmentId, deletedAt: null });
+
+const notFound = () => new NotFoundError('There is no endpoint with this ID.');

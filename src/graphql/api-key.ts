@@ -1,0 +1,108 @@
+import { createApiKey, revokeApiKey } from '../access/api-keys.ts';
+import { InvalidInputError, NotFoundError } from '../errors.ts';
+import type { ApiKey } from '../generated/prisma/client.ts';
+import { builder } from './builder.ts';
+import { decodeInput } from './ids.ts';
+
+export const ScopeRef = builder.enumType('Scope', {
+  description: 'What an API key may do.',
+  values: {
+    EVENTS_PUBLISH: { description: 'Publish events.' },
+    DELIVERIES_READ: { description: 'Read events, deliveries, attempts and endpoints, and follow live feeds.' },
+    DELIVERIES_RETRY: { description: 'Retry, cancel and record deliveries, and read what these answer.' },
+    ENDPOINTS_MANAGE: { description: 'Read and change endpoints.' },
+    API_KEYS_MANAGE: { description: 'Make environments, and make and revoke API keys.' },
+  } as const,
+});
+
+const ApiKeyRef = builder.prismaNode('ApiKey', {
+  description: 'Lets a program or a person in. The key itself is shown once, and stored as a hash.',
+  id: { resolve: (apiKey) => apiKey.id },
+  findUnique: (id, { caller }) => (caller.isOperator ? { id } : { id, environmentId: caller.environmentId }),
+  authScopes: { scope: 'API_KEYS_MANAGE' },
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'What it is for.' }),
+    scopes: t.field({ type: [ScopeRef], description: 'What it may do.', resolve: (apiKey) => apiKey.scopes }),
+    environment: t.relation('environment', { description: 'The environment that it acts in.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    lastUsedAt: t.expose('lastUsedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was last used, to the minute; null: never.',
+    }),
+    expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it ends; null: never.' }),
+    revokedAt: t.expose('revokedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was revoked; null: it was not.',
+    }),
+  }),
+});
+
+const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
+  description: 'What `createApiKey` takes.',
+  fields: (t) => ({
+    environmentId: t.id({ required: true, description: 'The environment that the key is to act in.' }),
+    name: t.string({ required: true, description: 'What it is for: 1 to 128 characters.' }),
+    scopes: t.field({
+      type: [ScopeRef],
+      required: true,
+      description: 'What it may do: at least one, and none that your own key lacks.',
+    }),
+    expiresAt: t.field({ type: 'DateTime', description: 'When it ends, in the future; left out: never.' }),
+  }),
+});
+
+const CreateApiKeyPayload = builder.objectRef<{ apiKey: ApiKey; secret: string }>('CreateApiKeyPayload').implement({
+  description: 'The API key that was made.',
+  fields: (t) => ({
+    apiKey: t.field({ type: ApiKeyRef, description: 'What is stored of it.', resolve: (payload) => payload.apiKey }),
+    secret: t.exposeString('secret', { description: 'The key itself. Shown this once.' }),
+  }),
+});
+
+builder.mutationField('createApiKey', (t) =>
+  t.field({
+    type: CreateApiKeyPayload,
+    description: 'Makes an API key.',
+    authScopes: { scope: 'API_KEYS_MANAGE' },
+    errors: {
+      types: [InvalidInputError, NotFoundError],
+      union: { name: 'CreateApiKeyResult', description: 'What `createApiKey` answers.' },
+    },
+    args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The key to make.' }) },
+    resolve: (_, { input }, { services, caller }) => {
+      const environmentId = decodeInput('Environment', input.environmentId, 'environmentId');
+      return createApiKey(services.prisma, caller, { ...input, environmentId });
+    },
+  }),
+);
+
+const RevokeApiKeyInput = builder.inputType('RevokeApiKeyInput', {
+  description: 'What `revokeApiKey` takes.',
+  fields: (t) => ({ apiKeyId: t.id({ required: true, description: 'The key to revoke.' }) }),
+});
+
+const RevokeApiKeyPayload = builder.objectRef<{ apiKey: ApiKey }>('RevokeApiKeyPayload').implement({
+  description: 'The API key that was revoked.',
+  fields: (t) => ({
+    apiKey: t.field({ type: ApiKeyRef, description: 'It.', resolve: (payload) => payload.apiKey }),
+  }),
+});
+
+builder.mutationField('revokeApiKey', (t) =>
+  t.field({
+    type: RevokeApiKeyPayload,
+    description: 'Ends an API key at once.',
+    authScopes: { scope: 'API_KEYS_MANAGE' },
+    errors: {
+      types: [NotFoundError, InvalidInputError],
+      union: { name: 'RevokeApiKeyResult', description: 'What `revokeApiKey` answers.' },
+    },
+    args: { input: t.arg({ type: RevokeApiKeyInput, required: true, description: 'The key to revoke.' }) },
+    resolve: async (_, { input }, { services, caller }) => {
+      const apiKeyId = decodeInput('ApiKey', input.apiKeyId, 'apiKeyId');
+      return { apiKey: await revokeApiKey(services.prisma, caller, apiKeyId) };
+    },
+  }),
+);

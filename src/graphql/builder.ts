@@ -1,0 +1,104 @@
+import SchemaBuilder from '@pothos/core';
+import ComplexityPlugin from '@pothos/plugin-complexity';
+import ErrorsPlugin from '@pothos/plugin-errors';
+import PrismaPlugin from '@pothos/plugin-prisma';
+import RelayPlugin from '@pothos/plugin-relay';
+import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
+import { encodeId, type IdKind } from '../domain/ids.ts';
+import { RequestError } from '../errors.ts';
+import type PrismaTypes from '../generated/pothos.ts';
+import { getDatamodel } from '../generated/pothos.ts';
+import type { Scope } from '../generated/prisma/enums.ts';
+import type { Context } from './context.ts';
+import { CostLimitError } from './cost-limit.ts';
+import { decodeNodeId } from './ids.ts';
+
+/** Levels of fields in an operation. */
+export const DEPTH_MAX = 14;
+/** Fields in an operation, aliases included. */
+export const BREADTH_MAX = 500;
+/** Cost of an operation: a field is 1, and below a connection it counts as often as the page is long. */
+export const COMPLEXITY_MAX = 50_000;
+/** A list that is no connection counts as so many. */
+const LIST_MULTIPLIER = 5;
+
+interface Types {
+  Context: Context;
+  PrismaTypes: PrismaTypes;
+  DefaultFieldNullability: false;
+  DefaultEdgesNullability: { list: false; items: false };
+  DefaultNodeNullability: false;
+  AuthScopes: { scope: Scope; anyScope: readonly Scope[]; operator: boolean };
+  Scalars: {
+    ID: { Input: string; Output: string };
+    DateTime: { Input: Date; Output: Date };
+    JSON: { Input: unknown; Output: unknown };
+    URL: { Input: string; Output: string };
+  };
+}
+
+/** Every type of the schema is defined with this. Errors come before Prisma, so that both see each field. */
+export const builder = new SchemaBuilder<Types>({
+  plugins: [ErrorsPlugin, ScopeAuthPlugin, RelayPlugin, ComplexityPlugin, PrismaPlugin],
+  defaultFieldNullability: false,
+  prisma: { client: (context) => context.services.prisma, dmmf: getDatamodel(), onUnusedQuery: null },
+  errors: { directResult: true },
+  scopeAuth: {
+    authorizeOnSubscribe: true,
+    authScopes: ({ caller }) => ({
+      scope: (scope) => caller.scopes.includes(scope),
+      anyScope: (scopes) => scopes.some((scope) => caller.scopes.includes(scope)),
+      operator: caller.isOperator,
+    }),
+    unauthorizedError: (_, __, info) =>
+      new RequestError(
+        'FORBIDDEN',
+        `This API key may not use ${info.parentType.name}.${info.fieldName}. It lacks a scope.`,
+      ),
+  },
+  complexity: {
+    defaultListMultiplier: LIST_MULTIPLIER,
+    limit: { complexity: COMPLEXITY_MAX, depth: DEPTH_MAX, breadth: BREADTH_MAX },
+    complexityError: (kind, result) => new CostLimitError(kind, result),
+  },
+  relay: {
+    encodeGlobalID: (typename, id) => encodeId(typename as IdKind, String(id)),
+    decodeGlobalID: decodeNodeId,
+    cursorType: 'String',
+    nodesQueryOptions: false,
+    nodeTypeOptions: { description: 'Anything that has an ID of its own.' },
+    idFieldOptions: { description: 'Global ID. Its prefix tells the type.' },
+    nodeQueryOptions: {
+      description: 'Reads anything by its ID. Null where there is no such thing, or not for this caller.',
+      nullable: true,
+      args: { id: { description: 'ID of any type, for example `dlv_…`.' } },
+      resolve: async (_, { id }, __, ___, resolveNode) => {
+        const node = await resolveNode(id);
+        const isDeleted = (node as { deletedAt?: Date | null } | null)?.deletedAt;
+        return isDeleted ? null : node;
+      },
+    },
+    pageInfoTypeOptions: { description: 'Where a page stands in its list.' },
+    hasNextPageFieldOptions: { description: 'Whether there is more behind the last edge.' },
+    hasPreviousPageFieldOptions: { description: 'Whether there is more before the first edge.' },
+    startCursorFieldOptions: { description: 'Cursor of the first edge; null where the page is empty.' },
+    endCursorFieldOptions: { description: 'Cursor of the last edge; null where the page is empty.' },
+    cursorFieldOptions: { description: 'Place of this edge in the list, for `after` and `before`.', type: 'String' },
+    nodeFieldOptions: { description: 'What stands at this place.', nullable: false },
+    edgesFieldOptions: { description: 'The page, newest first.', nullable: { list: false, items: false } },
+    pageInfoFieldOptions: { description: 'Where this page stands in the list.' },
+    defaultConnectionTypeOptions: { description: 'A page of a list, newest first.' },
+    defaultEdgeTypeOptions: { description: 'One place of a list.' },
+    firstArgOptions: { description: 'How many, from the beginning: 1 to 100. Left out, with `last` too: 20.' },
+    lastArgOptions: { description: 'How many, from the end: 1 to 100. Not together with `first`.' },
+    afterArgOptions: { description: 'Only what comes behind this cursor.' },
+    beforeArgOptions: { description: 'Only what comes before this cursor.' },
+  },
+});
+
+builder.queryType({ description: 'Reads. Everything is within the environment of the API key.' });
+builder.mutationType({
+  description:
+    'Writes. Each answers its payload, or an error that says what to do; `Error` has a message in every case.',
+});
+builder.subscriptionType({ description: 'Live feeds, over WebSocket (graphql-ws) and SSE.' });

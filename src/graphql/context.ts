@@ -1,0 +1,31 @@
+import type DataLoader from 'dataloader';
+import type { Authenticator } from '../access/authenticate.ts';
+import type { Caller } from '../access/caller.ts';
+import type { DeliveryChangerOptions } from '../deliver/change-deliveries.ts';
+import type { Endpoints } from '../endpoints/endpoints.ts';
+import type { PrismaClient } from '../generated/prisma/client.ts';
+import type { ChangeFeed } from '../live/change-feed.ts';
+import type { Publisher } from '../publish/publisher.ts';
+import type { EventSummary } from './event-summary.ts';
+
+/** What resolvers call. Made once a process. */
+export interface Services {
+  prisma: PrismaClient;
+  authenticator: Authenticator;
+  publisher: Publisher;
+  endpoints: Endpoints;
+  deliveries: DeliveryChangerOptions;
+  feed: ChangeFeed;
+}
+
+/** What every resolver gets. Made once a request, or once an operation of a WebSocket. */
+export interface Context {
+  services: Services;
+  caller: Caller;
+  requestId: string;
+  loaders: {
+    eventSummary: DataLoader<string, EventSummary>;
+    /** Pages of connections below a list, by path and arguments. */
+    pages: Map<string, DataLoader<string, { id: string }[]>>;
+  };
+}

@@ -1,0 +1,163 @@
+import { queryFromInfo } from '@pothos/plugin-prisma';
+import { patternsFor } from '../domain/event-type.ts';
+import type { Scope } from '../generated/prisma/enums.ts';
+import type { EndpointWhereInput } from '../generated/prisma/models/Endpoint.ts';
+import { builder } from './builder.ts';
+import { decodeArgument } from './ids.ts';
+import { pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
+
+const MAY_READ: Scope[] = ['ENDPOINTS_MANAGE', 'DELIVERIES_READ', 'DELIVERIES_RETRY'];
+
+export const EndpointStatusRef = builder.enumType('EndpointStatus', {
+  description: 'Whether an endpoint takes deliveries.',
+  values: {
+    ACTIVE: { description: 'Deliveries go out.' },
+    PAUSED: { description: 'Deliveries are kept as HELD and go out when the endpoint is resumed.' },
+    DISABLED: { description: 'Deliveries are kept as SKIPPED, visible and retryable once the endpoint is enabled.' },
+  } as const,
+});
+
+export const HttpMethodRef = builder.enumType('HttpMethod', {
+  description: 'The method of requests to an endpoint.',
+  values: {
+    POST: { description: 'The usual one.' },
+    PUT: { description: 'Put.' },
+    PATCH: { description: 'Patch.' },
+  } as const,
+});
+
+export const RouteRef = builder.prismaNode('Route', {
+  description: 'Binds events to an endpoint. An endpoint has at least one.',
+  id: { resolve: (route) => route.id },
+  findUnique: (id, { caller }) => ({ id, environmentId: caller.environmentId }),
+  authScopes: { anyScope: MAY_READ },
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'Its name: at first that of its endpoint.' }),
+    eventTypes: t.exposeStringList('eventTypes', {
+      description: 'Event types that it takes; `*` is every type, `invoice.*` is every type under invoice.',
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+  }),
+});
+
+const RetryPolicyRef = builder
+  .objectRef<{ maxRetries: number; delaysSeconds: number[]; jitter: number }>('RetryPolicy')
+  .implement({
+    description: 'When and how often a delivery is tried again.',
+    fields: (t) => ({
+      maxRetries: t.exposeInt('maxRetries', { description: 'Automatic retries after the first attempt.' }),
+      delaysSeconds: t.exposeFloatList('delaysSeconds', {
+        description: 'Delay before retry n, in seconds; the last one repeats when there are more retries than delays.',
+      }),
+      jitter: t.exposeFloat('jitter', { description: 'Each delay is drawn from delay * [1 - jitter, 1 + jitter].' }),
+    }),
+  });
+
+export const EndpointRef = builder.prismaNode('Endpoint', {
+  description: 'A URL that wants events, with its secrets, headers, retry policy and limits.',
+  id: { resolve: (endpoint) => endpoint.id },
+  findUnique: (id, { caller }) => ({ id, environmentId: caller.environmentId }),
+  authScopes: { anyScope: MAY_READ },
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'Its name, for people.' }),
+    description: t.exposeString('description', { nullable: true, description: 'What it is for; null: nobody said.' }),
+    url: t.expose('url', { type: 'URL', description: 'Where requests go.' }),
+    method: t.expose('method', { type: HttpMethodRef, description: 'The method of requests.' }),
+    status: t.expose('status', { type: EndpointStatusRef, description: 'Whether it takes deliveries.' }),
+    disabledReason: t.exposeString('disabledReason', {
+      nullable: true,
+      description: 'Why it is disabled; null while it is not.',
+    }),
+    disabledAt: t.expose('disabledAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Since when it is disabled; null while it is not.',
+    }),
+    deletedAt: t.expose('deletedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description:
+        'When it was deleted; null while it is there. A deleted one can be read through its deliveries only.',
+    }),
+    eventTypes: t.stringList({
+      description:
+        'Event types that it receives, of all its routes; `*` is every type, `invoice.*` is every type under invoice.',
+      select: { routes: true },
+      resolve: ({ routes }) => [...new Set(routes.flatMap((route) => route.eventTypes))],
+    }),
+    routes: t.relation('routes', { description: 'What binds events to it.', query: { orderBy: { id: 'asc' } } }),
+    headers: t.field({
+      type: 'JSON',
+      description: 'Header names and values sent with every attempt. Values are write-only and read back as null.',
+      resolve: ({ headerNames }) => Object.fromEntries(headerNames.map((name) => [name, null])),
+    }),
+    retryPolicy: t.field({
+      type: RetryPolicyRef,
+      description: 'When and how often its deliveries are tried again.',
+      resolve: ({ maxRetries, delaysSeconds, jitter }) => ({ maxRetries, delaysSeconds, jitter }),
+    }),
+    timeoutMs: t.exposeInt('timeoutMs', { description: 'How long an attempt may take in all, in milliseconds.' }),
+    rateLimitPerSecond: t.exposeFloat('rateLimitPerSecond', {
+      nullable: true,
+      description: 'Attempts a second at the most; null: no limit.',
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
+  }),
+});
+
+const EndpointFilter = builder.inputType('EndpointFilter', {
+  description: 'Which endpoints to list: all that is given must fit.',
+  fields: (t) => ({
+    statuses: t.field({ type: [EndpointStatusRef], description: 'One of these statuses.' }),
+    eventType: t.string({ description: 'Receives events of this type.' }),
+  }),
+});
+
+builder.queryField('endpoint', (t) =>
+  t.prismaField({
+    type: 'Endpoint',
+    nullable: true,
+    description: 'An endpoint by its ID. Null where there is none.',
+    authScopes: { anyScope: MAY_READ },
+    args: { id: t.arg.id({ required: true, description: 'Its ID.' }) },
+    resolve: (query, _, { id }, { services, caller }) =>
+      services.prisma.endpoint.findFirst({
+        ...query,
+        where: { id: decodeArgument('Endpoint', id, 'id'), environmentId: caller.environmentId, deletedAt: null },
+      }),
+  }),
+);
+
+builder.queryField('endpoints', (t) =>
+  t.connection(
+    {
+      type: EndpointRef,
+      description: 'Endpoints, newest first.',
+      authScopes: { anyScope: MAY_READ },
+      complexity: pageComplexity,
+      args: { filter: t.arg({ type: EndpointFilter, description: 'Which ones; left out: all.' }) },
+      resolve: async (_, args, context, info) => {
+        const page = readPage('Endpoint', args);
+        const where: EndpointWhereInput = {
+          environmentId: context.caller.environmentId,
+          deletedAt: null,
+          ...(args.filter?.statuses && { status: { in: args.filter.statuses } }),
+          ...(args.filter?.eventType && {
+            routes: { some: { eventTypes: { hasSome: patternsFor(args.filter.eventType) } } },
+          }),
+        };
+        const { where: keys, ...rest } = pageQuery(page);
+        const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
+        const rows = await context.services.prisma.endpoint.findMany({
+          ...query,
+          ...rest,
+          where: { AND: [where, keys] },
+        });
+        return toConnection(page, rows);
+      },
+    },
+    { name: 'EndpointConnection', description: 'A page of endpoints, newest first.' },
+    { name: 'EndpointEdge', description: 'An endpoint in its place.' },
+  ),
+);

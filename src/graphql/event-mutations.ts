@@ -1,0 +1,173 @@
+import { retryEvent } from '../deliver/retry-event.ts';
+import { DeliveryNotRetryableError, IdempotencyConflictError, InvalidInputError, NotFoundError } from '../errors.ts';
+import type { PublishedEvent } from '../publish/publisher.ts';
+import { builder } from './builder.ts';
+import { DeliveryRef } from './delivery.ts';
+import { EventRef } from './event.ts';
+import { decodeInput } from './ids.ts';
+
+/** Events of one `publishEvents`. */
+export const EVENTS_PER_PUBLISH_MAX = 1_000;
+
+const EventSourceInput = builder.inputType('EventSourceInput', {
+  description: 'The workflow step that publishes the event. Each up to 256 characters.',
+  fields: (t) => ({
+    workflowId: t.string({ description: 'The workflow.' }),
+    runId: t.string({ description: 'Its run.' }),
+    nodeId: t.string({ description: 'The step in it.' }),
+  }),
+});
+
+const PublishEventInput = builder.inputType('PublishEventInput', {
+  description: 'An event to publish. Exactly one of payload and body, 256 KiB at most.',
+  fields: (t) => ({
+    type: t.string({
+      required: true,
+      description: 'Its type: words of letters, digits, `_` and `-` joined by dots, for example `invoice.paid`.',
+    }),
+    payload: t.field({ type: 'JSON', description: 'Any JSON value but null; sent as compact JSON.' }),
+    body: t.string({ description: 'Sent to the letter.' }),
+    contentType: t.string({ description: 'Content type of the body; left out: `application/json`.' }),
+    idempotencyKey: t.string({
+      description: 'Makes publishing twice store once: 1 to 256 characters. Kept for as long as the event.',
+    }),
+    sourceKey: t.string({ description: 'Your own key of what the event is about: 1 to 256 characters.' }),
+    source: t.field({ type: EventSourceInput, description: 'The workflow step that publishes it.' }),
+  }),
+});
+
+const PublishEventPayload = builder.objectRef<PublishedEvent>('PublishEventPayload').implement({
+  description: 'The event that is stored.',
+  fields: (t) => ({
+    event: t.field({
+      type: EventRef,
+      description: 'It. Its deliveries are queued.',
+      // The publisher has the row as Prisma would read it, so it is not read again.
+      resolve: ({ event }) => event,
+    }),
+    duplicate: t.exposeBoolean('duplicate', {
+      description: 'True where the idempotency key was seen before: event is the earlier one, and nothing was sent.',
+    }),
+  }),
+});
+
+builder.mutationField('publishEvent', (t) =>
+  t.field({
+    type: PublishEventPayload,
+    description:
+      'Publishes an event. Once this answers, the event is stored, and is delivered or visibly dead-lettered.',
+    authScopes: { scope: 'EVENTS_PUBLISH' },
+    errors: {
+      types: [InvalidInputError, IdempotencyConflictError],
+      union: { name: 'PublishEventResult', description: 'What `publishEvent` answers.' },
+    },
+    args: { input: t.arg({ type: PublishEventInput, required: true, description: 'The event.' }) },
+    resolve: (_, { input }, { services, caller }) => services.publisher.publish(caller, input),
+  }),
+);
+
+const PublishEventsInput = builder.inputType('PublishEventsInput', {
+  description: 'What `publishEvents` takes.',
+  fields: (t) => ({
+    events: t.field({
+      type: [PublishEventInput],
+      required: true,
+      description: '1 to 1,000; all are stored or none.',
+    }),
+  }),
+});
+
+const PublishEventsPayload = builder.objectRef<{ results: PublishedEvent[] }>('PublishEventsPayload').implement({
+  description: 'The events that are stored.',
+  fields: (t) => ({
+    results: t.field({
+      type: [PublishEventPayload],
+      description: 'One for each event given, in their order.',
+      resolve: (payload) => payload.results,
+    }),
+  }),
+});
+
+builder.mutationField('publishEvents', (t) =>
+  t.field({
+    type: PublishEventsPayload,
+    description: 'Publishes many events, all or none.',
+    authScopes: { scope: 'EVENTS_PUBLISH' },
+    errors: {
+      types: [InvalidInputError, IdempotencyConflictError],
+      union: { name: 'PublishEventsResult', description: 'What `publishEvents` answers.' },
+    },
+    args: { input: t.arg({ type: PublishEventsInput, required: true, description: 'The events.' }) },
+    resolve: async (_, { input }, { services, caller }) => {
+      if (input.events.length < 1 || input.events.length > EVENTS_PER_PUBLISH_MAX) {
+        const message = `must have 1 to ${EVENTS_PER_PUBLISH_MAX} events.`;
+        throw new InvalidInputError([{ path: ['events'], message }]);
+      }
+      return { results: await services.publisher.publishAll(caller, input.events) };
+    },
+  }),
+);
+
+const RetryEventInput = builder.inputType('RetryEventInput', {
+  description: 'What `retryEvent` takes.',
+  fields: (t) => ({
+    eventId: t.id({ required: true, description: 'The event to send again.' }),
+    endpointId: t.id({
+      description:
+        'The one endpoint to send it to. Left out: every active endpoint that the event matches today, also those added since it was published.',
+    }),
+  }),
+});
+
+interface RetriedEvent {
+  eventId: string;
+  deliveryIds: string[];
+}
+
+const RetryEventPayload = builder.objectRef<RetriedEvent>('RetryEventPayload').implement({
+  description: 'What was queued.',
+  fields: (t) => ({
+    event: t.prismaField({
+      type: 'Event',
+      description: 'The event.',
+      resolve: (query, { eventId }, _, { services }) =>
+        services.prisma.event.findUniqueOrThrow({ ...query, where: { id: eventId } }),
+    }),
+    endpointCount: t.int({
+      description: 'Endpoints that the event was queued for.',
+      resolve: ({ deliveryIds }) => deliveryIds.length,
+    }),
+    deliveries: t.prismaField({
+      type: [DeliveryRef],
+      description: 'The deliveries that were queued.',
+      resolve: (query, { deliveryIds }, _, { services }) =>
+        services.prisma.delivery.findMany({
+          ...query,
+          where: { id: { in: deliveryIds } },
+          orderBy: { id: 'desc' },
+        }),
+    }),
+    message: t.string({
+      description: 'The same in words.',
+      resolve: ({ deliveryIds }) => `Event queued for retry to ${deliveryIds.length} webhook(s)`,
+    }),
+  }),
+});
+
+builder.mutationField('retryEvent', (t) =>
+  t.field({
+    type: RetryEventPayload,
+    description: 'Sends an event again by hand. Endpoints with an attempt queued already are passed over.',
+    authScopes: { scope: 'DELIVERIES_RETRY' },
+    errors: {
+      types: [InvalidInputError, NotFoundError, DeliveryNotRetryableError],
+      union: { name: 'RetryEventResult', description: 'What `retryEvent` answers.' },
+    },
+    args: { input: t.arg({ type: RetryEventInput, required: true, description: 'Which event, and where to.' }) },
+    resolve: async (_, { input }, { services, caller }) => {
+      const eventId = decodeInput('Event', input.eventId, 'eventId');
+      const endpointId = input.endpointId ? decodeInput('Endpoint', input.endpointId, 'endpointId') : null;
+      return { eventId, deliveryIds: await retryEvent(services.deliveries, caller, { eventId, endpointId }) };
+    },
+  }),
+);

@@ -1,0 +1,182 @@
+import { queryFromInfo } from '@pothos/plugin-prisma';
+import type { EventStatus } from '../domain/delivery.ts';
+import type { Scope } from '../generated/prisma/enums.ts';
+import type { EventWhereInput } from '../generated/prisma/models/Event.ts';
+import { builder } from './builder.ts';
+import { DeliveryConnectionRef, DeliveryEdgeRef, DeliveryRef } from './delivery.ts';
+import { decodeArgument } from './ids.ts';
+import { loadNestedPage, pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
+
+const MAY_READ: Scope[] = ['DELIVERIES_READ', 'DELIVERIES_RETRY'];
+
+const EventStatusRef = builder.enumType('EventStatus', {
+  description: 'How far an event has come, over all its deliveries.',
+  values: {
+    PENDING: { description: 'At least one delivery is not at its end.' },
+    DELIVERED: { description: 'Every delivery is at its end; at least one delivered and none failed.' },
+    FAILED: { description: 'Every delivery is at its end; at least one failed.' },
+    SKIPPED: {
+      description: 'Nothing was or will be sent: no endpoint matched, or every delivery was skipped or canceled.',
+    },
+  } as const,
+});
+
+interface Source {
+  workflowId: string | null;
+  runId: string | null;
+  nodeId: string | null;
+}
+
+const EventSourceRef = builder.objectRef<Source>('EventSource').implement({
+  description: 'The workflow step that published the event.',
+  fields: (t) => ({
+    workflowId: t.exposeString('workflowId', { nullable: true, description: 'The workflow; null: not given.' }),
+    runId: t.exposeString('runId', { nullable: true, description: 'Its run; null: not given.' }),
+    nodeId: t.exposeString('nodeId', { nullable: true, description: 'The step in it; null: not given.' }),
+  }),
+});
+
+export const EventRef = builder.prismaNode('Event', {
+  description: 'What was published, once. Its body is kept to the letter.',
+  id: { resolve: (event) => event.id },
+  findUnique: (id, { caller }) => ({ id, environmentId: caller.environmentId }),
+  authScopes: { anyScope: [...MAY_READ, 'EVENTS_PUBLISH'] },
+  fields: (t) => ({
+    organization: t.relation('organization', { description: 'The organization that it belongs to.' }),
+    environment: t.relation('environment', { description: 'The environment that it belongs to.' }),
+    type: t.exposeString('type', { description: 'Its type, for example `invoice.paid`.' }),
+    sourceKey: t.exposeString('sourceKey', {
+      nullable: true,
+      description: "The producer's own key of what the event is about; null: not given.",
+    }),
+    source: t.field({
+      type: EventSourceRef,
+      nullable: true,
+      description: 'The workflow step that published it; null: not given.',
+      resolve: ({ workflowId, runId, nodeId }) =>
+        workflowId === null && runId === null && nodeId === null ? null : { workflowId, runId, nodeId },
+    }),
+    idempotencyKey: t.exposeString('idempotencyKey', {
+      nullable: true,
+      description: 'Publishing with the same key again gives this event; null: not given.',
+    }),
+    payload: t.field({
+      type: 'JSON',
+      description: 'The body as JSON. A body that is no JSON, or the JSON value null, is given as the text that it is.',
+      resolve: ({ body }) => parsePayload(Buffer.from(body).toString('utf8')),
+    }),
+    body: t.string({
+      description: 'The body to the letter, as endpoints receive it.',
+      resolve: ({ body }) => Buffer.from(body).toString('utf8'),
+    }),
+    contentType: t.exposeString('contentType', { description: 'Content type of the body.' }),
+    status: t.field({
+      type: EventStatusRef,
+      description: 'How far it has come, over all its deliveries.',
+      resolve: async ({ id }, _, { loaders }) => (await loaders.eventSummary.load(id)).status,
+    }),
+    endpointCount: t.exposeInt('endpointCount', { description: 'Endpoints that it has a delivery to.' }),
+    deliveries: t.connection(
+      {
+        type: DeliveryRef,
+        description: 'Its deliveries, newest first.',
+        authScopes: { anyScope: MAY_READ },
+        complexity: pageComplexity,
+        resolve: ({ id }, args, context, info) => {
+          const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
+          return loadNestedPage(context, info, {
+            page: readPage('Delivery', args),
+            parentId: id,
+            table: 'deliveries',
+            parentColumn: 'event_id',
+            findMany: (ids) => context.services.prisma.delivery.findMany({ ...query, where: { id: { in: ids } } }),
+          });
+        },
+      },
+      DeliveryConnectionRef,
+      DeliveryEdgeRef,
+    ),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was published.' }),
+    updatedAt: t.field({
+      type: 'DateTime',
+      description: 'When it or one of its deliveries last changed.',
+      resolve: async ({ id, createdAt }, _, { loaders }) =>
+        (await loaders.eventSummary.load(id)).changedAt ?? createdAt,
+    }),
+  }),
+});
+
+function parsePayload(text: string): unknown {
+  try {
+    return JSON.parse(text) ?? text;
+  } catch {
+    return text;
+  }
+}
+
+const EventFilter = builder.inputType('EventFilter', {
+  description: 'Which events to list: all that is given must fit.',
+  fields: (t) => ({
+    types: t.stringList({ description: 'One of these types, each in full.' }),
+    statuses: t.field({ type: [EventStatusRef], description: 'One of these statuses.' }),
+    sourceKey: t.string({ description: "The producer's own key of what they are about." }),
+    createdAfter: t.field({ type: 'DateTime', description: 'Published after this time.' }),
+    createdBefore: t.field({ type: 'DateTime', description: 'Published before this time.' }),
+  }),
+});
+
+/** Says with conditions on its deliveries what {@link eventStatus} says of an event. */
+const STATUS_CONDITIONS: Record<EventStatus, EventWhereInput> = {
+  PENDING: { deliveries: { some: { status: { in: ['PENDING', 'RETRYING', 'HELD'] } } } },
+  FAILED: {
+    deliveries: { none: { status: { in: ['PENDING', 'RETRYING', 'HELD'] } }, some: { status: 'FAILED' } },
+  },
+  DELIVERED: {
+    deliveries: { none: { status: { in: ['PENDING', 'RETRYING', 'HELD', 'FAILED'] } }, some: { status: 'DELIVERED' } },
+  },
+  SKIPPED: { deliveries: { none: { status: { in: ['PENDING', 'RETRYING', 'HELD', 'FAILED', 'DELIVERED'] } } } },
+};
+
+builder.queryField('event', (t) =>
+  t.prismaField({
+    type: 'Event',
+    nullable: true,
+    description: 'An event by its ID. Null where there is none.',
+    authScopes: { anyScope: MAY_READ },
+    args: { id: t.arg.id({ required: true, description: 'Its ID.' }) },
+    resolve: (query, _, { id }, { services, caller }) =>
+      services.prisma.event.findFirst({
+        ...query,
+        where: { id: decodeArgument('Event', id, 'id'), environmentId: caller.environmentId },
+      }),
+  }),
+);
+
+builder.queryField('events', (t) =>
+  t.connection(
+    {
+      type: EventRef,
+      description: 'Events, newest first.',
+      authScopes: { anyScope: MAY_READ },
+      complexity: pageComplexity,
+      args: { filter: t.arg({ type: EventFilter, description: 'Which ones; left out: all.' }) },
+      resolve: async (_, args, context, info) => {
+        const page = readPage('Event', args);
+        const { types, statuses, sourceKey, createdAfter, createdBefore } = args.filter ?? {};
+        const where: EventWhereInput = {
+          environmentId: context.caller.environmentId,
+          ...(types && { type: { in: types } }),
+          ...(statuses && { OR: statuses.map((status) => STATUS_CONDITIONS[status]) }),
+          ...(sourceKey && { sourceKey }),
+          createdAt: { gt: createdAfter ?? undefined, lt: createdBefore ?? undefined },
+        };
+        const { where: keys, ...rest } = pageQuery(page);
+        const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
+        const rows = await context.services.prisma.event.findMany({ ...query, ...rest, where: { AND: [where, keys] } });
+        return toConnection(page, rows);
+      },
+    },
+    { name: 'EventConnection', description: 'A page of events, newest first.' },
+    { name: 'EventEdge', description: 'An event in its place.' },
+  ),
+);

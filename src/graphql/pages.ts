@@ -1,0 +1,137 @@
+import DataLoader from 'dataloader';
+import type { GraphQLResolveInfo } from 'graphql';
+import { decodeId, encodeId, type IdKind } from '../domain/ids.ts';
+import { RequestError } from '../errors.ts';
+import type { Context } from './context.ts';
+
+export const PAGE_SIZE_DEFAULT = 20;
+export const PAGE_SIZE_MAX = 100;
+
+/** The arguments of every connection. */
+export interface PageArgs {
+  first?: number | null;
+  after?: string | null;
+  last?: number | null;
+  before?: string | null;
+}
+
+/** A page of a list that is ordered by ID, newest first. */
+export interface Page {
+  kind: IdKind;
+  size: number;
+  /** Counted from the end of the list. */
+  isBackward: boolean;
+  /** UUIDs. */
+  after: string | undefined;
+  before: string | undefined;
+}
+
+/** Checks the arguments of a connection. @throws {RequestError} BAD_USER_INPUT */
+export function readPage(kind: IdKind, { first, after, last, before }: PageArgs): Page {
+  if (typeof first === 'number' && typeof last === 'number') throw badInput('Give first or last, not both.');
+  const size = first ?? last ?? PAGE_SIZE_DEFAULT;
+  if (size < 1 || size > PAGE_SIZE_MAX) throw badInput(`first and last must be from 1 to ${PAGE_SIZE_MAX}.`);
+  return {
+    kind,
+    size,
+    isBackward: typeof last === 'number',
+    after: readCursor(kind, after, 'after'),
+    before: readCursor(kind, before, 'before'),
+  };
+}
+
+/** How many objects a connection's field may give, for the cost of an operation. */
+export const pageComplexity = ({ first, last }: PageArgs) => ({
+  field: 1,
+  multiplier: Math.min(PAGE_SIZE_MAX, Math.max(1, first ?? last ?? PAGE_SIZE_DEFAULT)),
+});
+
+/** The part of a Prisma query that reads a page, and one row more to see whether there is another page. */
+export function pageQuery({ after, before, isBackward, size }: Page) {
+  return {
+    where: { ...(after && { id: { lt: after } }), ...(before && { AND: { id: { gt: before } } }) },
+    orderBy: { id: isBackward ? ('asc' as const) : ('desc' as const) },
+    take: size + 1,
+  };
+}
+
+/** Makes a connection of rows that were read with {@link pageQuery}. */
+export function toConnection<Row extends { id: string }>(page: Page, rows: Row[]) {
+  const hasMore = rows.length > page.size;
+  const inOrder = rows.slice(0, page.size);
+  if (page.isBackward) inOrder.reverse();
+  const edges = inOrder.map((node) => ({ node, cursor: encodeCursor(page.kind, node.id) }));
+  return {
+    edges,
+    pageInfo: {
+      hasNextPage: page.isBackward ? page.before !== undefined : hasMore,
+      hasPreviousPage: page.isBackward ? hasMore : page.after !== undefined,
+      startCursor: edges.at(0)?.cursor ?? null,
+      endCursor: edges.at(-1)?.cursor ?? null,
+    },
+  };
+}
+
+/** A connection below each object of a list. */
+export interface NestedPageOptions<Row extends { id: string }> {
+  page: Page;
+  /** UUID of the object that the connection hangs on. */
+  parentId: string;
+  table: 'deliveries' | 'delivery_attempts';
+  parentColumn: 'event_id' | 'delivery_id';
+  /** Reads the rows of all parents' pages, in any order. */
+  findMany: (ids: string[]) => Promise<Row[]>;
+}
+
+/**
+ * Loads a connection that hangs on each object of a list: one statement finds the pages of all of them, one reads
+ * their rows.
+ */
+export async function loadNestedPage<Row extends { id: string }>(
+  context: Context,
+  info: GraphQLResolveInfo,
+  options: NestedPageOptions<Row>,
+) {
+  const key = `${pathOf(info)} ${JSON.stringify(options.page)}`;
+  let loader = context.loaders.pages.get(key);
+  if (!loader) {
+    loader = new DataLoader((parentIds) => loadPages(context, options, parentIds));
+    context.loaders.pages.set(key, loader);
+  }
+  return toConnection(options.page, (await loader.load(options.parentId)) as Row[]);
+}
+
+async function loadPages<Row extends { id: string }>(
+  { services }: Context,
+  { page, table, parentColumn, findMany }: NestedPageOptions<Row>,
+  parentIds: readonly string[],
+): Promise<Row[][]> {
+  const { rows } = await services.deliveries.pool.query(
+    `select p.id as "parentId", x.id from unnest($1::uuid[]) as p(id) cross join lateral (
+       select c.id from ${table} c where c.${parentColumn} = p.id
+         and ($2::uuid is null or c.id < $2) and ($3::uuid is null or c.id > $3)
+       order by c.id ${page.isBackward ? 'asc' : 'desc'} limit $4) x`,
+    [parentIds, page.after ?? null, page.before ?? null, page.size + 1],
+  );
+  const nodes = new Map((await findMany(rows.map((row) => row.id))).map((node) => [node.id, node]));
+  const byParent = Map.groupBy(rows, (row) => row.parentId as string);
+  return parentIds.map((id) => (byParent.get(id) ?? []).flatMap((row) => nodes.get(row.id) ?? []));
+}
+
+/** Path of a field without the places in lists: the same for all objects of a list. */
+function pathOf({ path }: GraphQLResolveInfo): string {
+  const keys: string[] = [];
+  for (let at: typeof path | undefined = path; at; at = at.prev) if (typeof at.key === 'string') keys.push(at.key);
+  return keys.join('.');
+}
+
+const encodeCursor = (kind: IdKind, uuid: string) => Buffer.from(encodeId(kind, uuid)).toString('base64url');
+
+function readCursor(kind: IdKind, cursor: string | null | undefined, name: string): string | undefined {
+  if (cursor === null || cursor === undefined) return undefined;
+  const uuid = decodeId(kind, Buffer.from(cursor, 'base64url').toString());
+  if (uuid === null) throw badInput(`${name} is no cursor of this list. Take one from pageInfo or an edge.`);
+  return uuid;
+}
+
+const badInput = (message: string) => new RequestError('BAD_USER_INPUT', message);

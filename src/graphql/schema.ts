@@ -1,0 +1,18 @@
+import './scalars.ts';
+import './errors.ts';
+import './organization.ts';
+import './environment.ts';
+import './api-key.ts';
+import './viewer.ts';
+import './endpoint.ts';
+import './endpoint-mutations.ts';
+import './event.ts';
+import './event-mutations.ts';
+import './delivery-attempt.ts';
+import './delivery.ts';
+import './delivery-mutations.ts';
+import './delivery-changes.ts';
+import { builder } from './builder.ts';
+
+/** The executable schema. */
+export const schema = builder.toSchema();

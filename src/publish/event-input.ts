@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { EVENT_TYPE_RULE, isEventType } from '../domain/event-type.ts';
+import { newId } from '../domain/ids.ts';
+import type { Tenant } from '../domain/tenant.ts';
+import { parseInput } from '../domain/validation.ts';
+import type { EventRow } from '../storage/insert-events.ts';
+
+/** An event as its producer gives it. */
+export interface PublishInput {
+  type: string;
+  /** Any JSON value but null. Exactly one of payload and body. */
+  payload?: unknown;
+  /** Sent to the letter. */
+  body?: string | null;
+  /** @default `application/json` */
+  contentType?: string | null;
+  idempotencyKey?: string | null;
+  sourceKey?: string | null;
+  source?: { workflowId?: string | null; runId?: string | null; nodeId?: string | null } | null;
+}
+
+/** Largest body of an event, in bytes of UTF-8. */
+export const EVENT_BODY_BYTES_MAX = 262_144;
+const CONTENT_TYPE_DEFAULT = 'application/json';
+const CONTENT_TYPE_MAX_CHARS = 256;
+const KEY_MAX_CHARS = 256;
+
+/** RFC 9110 section 8.3.1: type/subtype and parameters, in visible ASCII. */
+const CONTENT_TYPE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+([ \t]*;[\x20-\x7e\t]*)?$/;
+
+const key = z
+  .string()
+  .min(1, 'must have at least one character.')
+  .max(KEY_MAX_CHARS, `may have ${KEY_MAX_CHARS} characters at most.`)
+  .refine((text) => !text.includes('\0') && text.isWellFormed(), 'must be Unicode text without NUL characters.')
+  .nullish();
+
+const inputSchema = z
+  .object({
+    type: z.string().refine(isEventType, `must be ${EVENT_TYPE_RULE}, for example invoice.paid.`),
+    payload: z.unknown(),
+    body: z
+      .string()
+      .refine((text) => text.isWellFormed(), 'has half a surrogate pair in it: it must be Unicode text.')
+      .nullish(),
+    contentType: z
+      .string()
+      .max(CONTENT_TYPE_MAX_CHARS, `may have ${CONTENT_TYPE_MAX_CHARS} characters at most.`)
+      .regex(CONTENT_TYPE, 'must be a media type, for example application/json.')
+      .nullish(),
+    idempotencyKey: key,
+    sourceKey: key,
+    source: z.object({ workflowId: key, runId: key, nodeId: key }).nullish(),
+  })
+  .superRefine(({ payload, body }, context) => {
+    const hasPayload = payload !== undefined && payload !== null;
+    if (hasPayload === (typeof body === 'string')) {
+      const message = 'give exactly one of payload and body; to send the JSON value null, give it as body.';
+      context.addIssue({ code: 'custom', path: ['payload'], message });
+    }
+  });
+
+/**
+ * Checks an event and makes its row.
+ *
+ * @param path where the event stands in a larger input
+ * @throws {InvalidInputError}
+ */
+export function makeEvent(tenant: Tenant, input: PublishInput, path: string[] = []): EventRow {
+  const checked = parseInput(inputSchema.superRefine(checkSize), input, path);
+  const body = encodeBody(checked);
+  const event = {
+    id: newId(),
+    ...tenant,
+    type: checked.type,
+    sourceKey: checked.sourceKey ?? null,
+    workflowId: checked.source?.workflowId ?? null,
+    runId: checked.source?.runId ?? null,
+    nodeId: checked.source?.nodeId ?? null,
+    idempotencyKey: checked.idempotencyKey ?? null,
+    contentHash: null,
+    body,
+    contentType: checked.contentType ?? CONTENT_TYPE_DEFAULT,
+    endpointCount: 0,
+    createdAt: new Date(),
+  };
+  return { ...event, contentHash: event.idempotencyKey === null ? null : hashContent(event) };
+}
+
+type CheckedInput = z.output<typeof inputSchema>;
+
+const encodeBody = ({ payload, body }: Pick<CheckedInput, 'payload' | 'body'>) =>
+  Buffer.from(body ?? JSON.stringify(payload));
+
+function checkSize(input: CheckedInput, context: z.RefinementCtx) {
+  if (typeof input.body !== 'string' && (input.payload === undefined || input.payload === null)) return;
+  const bytes = encodeBody(input).length;
+  if (bytes <= EVENT_BODY_BYTES_MAX) return;
+  const message = `has ${bytes} bytes; an event's body may have ${EVENT_BODY_BYTES_MAX} (256 KiB) at most.`;
+  context.addIssue({ code: 'custom', path: [typeof input.body === 'string' ? 'body' : 'payload'], message });
+}
+
+/** Tells whether two events under one idempotency key are the same: all that the producer gave, and nothing else. */
+function hashContent(event: EventRow): Uint8Array<ArrayBuffer> {
+  const { type, contentType, sourceKey, workflowId, runId, nodeId } = event;
+  const rest = JSON.stringify([type, contentType, sourceKey, workflowId, runId, nodeId]);
+  return createHash('sha256').update(rest).update('\0').update(event.body).digest() as Uint8Array<ArrayBuffer>;
+}

@@ -1,0 +1,223 @@
+import type { ClientBase, Pool } from 'pg';
+import { encodeId } from '../domain/ids.ts';
+import type { Tenant } from '../domain/tenant.ts';
+import { IdempotencyConflictError, RequestError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { DeliveryQueue } from '../queue/delivery-queue.ts';
+import { findEventsByKey } from '../storage/find-events-by-key.ts';
+import { insertDeliveries, makeDelivery, type NewDelivery } from '../storage/insert-deliveries.ts';
+import { type EventRow, insertEvents } from '../storage/insert-events.ts';
+import { matchEndpoints } from '../storage/match-endpoints.ts';
+import type { Signals } from '../storage/signals.ts';
+import { inTransaction } from '../storage/transaction.ts';
+import { makeEvent, type PublishInput } from './event-input.ts';
+
+/** Events of one transaction, unless a single call has more. */
+const BATCH_EVENTS_MAX = 500;
+/** Transactions under way at once. */
+const FLUSHES_MAX = 2;
+/** Events that may wait for their transaction. More are refused, so that memory does not follow the callers. */
+const WAITING_EVENTS_MAX = 20_000;
+
+export interface PublishedEvent {
+  event: EventRow;
+  /** The idempotency key was seen before: `event` is the earlier one, and nothing was stored. */
+  duplicate: boolean;
+}
+
+export interface PublisherOptions {
+  pool: Pool;
+  queue: DeliveryQueue;
+  signals: Signals;
+  log: Log;
+}
+
+/** Events that are stored all or none: those of one call. */
+interface Group {
+  events: EventRow[];
+  resolve: (published: PublishedEvent[]) => void;
+  reject: (error: unknown) => void;
+}
+
+/**
+ * The way in: events, their deliveries, jobs and changes commit in one transaction. Calls that come while others are
+ * being stored are gathered and share the next transaction.
+ */
+export class Publisher {
+  readonly #options: PublisherOptions;
+  #waiting: Group[] = [];
+  #waitingEvents = 0;
+  #flushes = 0;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Stores an event and queues its deliveries. Once this returns, the event is delivered or visibly dead-lettered,
+   * whatever fails.
+   *
+   * @throws {InvalidInputError}
+   * @throws {IdempotencyConflictError}
+   * @throws {RequestError} RATE_LIMITED, where too many events wait to be stored
+   */
+  async publish(tenant: Tenant, input: PublishInput): Promise<PublishedEvent> {
+    const [published] = await this.#submit([makeEvent(tenant, input)]);
+    return published as PublishedEvent;
+  }
+
+  /** Stores all events or none, in their order. @throws as {@link publish}, paths begin with `events` and the index */
+  publishAll(tenant: Tenant, inputs: PublishInput[]): Promise<PublishedEvent[]> {
+    return this.#submit(inputs.map((input, index) => makeEvent(tenant, input, ['events', String(index)])));
+  }
+
+  #submit(events: EventRow[]): Promise<PublishedEvent[]> {
+    if (this.#waitingEvents + events.length > WAITING_EVENTS_MAX) {
+      throw new RequestError('RATE_LIMITED', 'Too many events wait to be stored. Try again in a second.');
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ events, resolve, reject });
+      this.#waitingEvents += events.length;
+      if (this.#waiting.length === 1) setImmediate(() => this.#startFlushes());
+    });
+  }
+
+  #startFlushes() {
+    while (this.#flushes < FLUSHES_MAX && this.#waiting.length > 0) {
+      this.#flushes += 1;
+      void this.#flush(this.#takeBatch()).finally(() => {
+        this.#flushes -= 1;
+        this.#startFlushes();
+      });
+    }
+  }
+
+  #takeBatch(): Group[] {
+    let events = 0;
+    let count = 0;
+    for (const group of this.#waiting) {
+      if (count > 0 && events + group.events.length > BATCH_EVENTS_MAX) break;
+      events += group.events.length;
+      count += 1;
+    }
+    this.#waitingEvents -= events;
+    return this.#waiting.splice(0, count);
+  }
+
+  /** A group that is refused takes the transaction with it; the others are stored by the next one. */
+  async #flush(groups: Group[]): Promise<void> {
+    try {
+      const stored = await inTransaction(this.#options.pool, (client) => this.#store(client, groups));
+      this.#announce(groups, stored);
+    } catch (error) {
+      if (error instanceof RefusedGroups) return this.#flushWithout(groups, error.refused);
+      if (groups.length === 1) return groups[0]?.reject(error);
+      for (const group of groups) await this.#flush([group]);
+    }
+  }
+
+  #flushWithout(groups: Group[], refused: Map<Group, IdempotencyConflictError>) {
+    for (const [group, error] of refused) group.reject(error);
+    const rest = groups.filter((group) => !refused.has(group));
+    return rest.length > 0 ? this.#flush(rest) : Promise.resolve();
+  }
+
+  async #store(client: ClientBase, groups: Group[]): Promise<Map<string, PublishedEvent>> {
+    const events = groups.flatMap((group) => group.events);
+    const deliveries = await this.#planDeliveries(client, events);
+    const inserted = await insertEvents(client, countEndpoints(events, deliveries));
+    const published = new Map<string, PublishedEvent>();
+    for (const event of events) if (inserted.has(event.id)) published.set(event.id, { event, duplicate: false });
+    if (inserted.size < events.length) await findDuplicates(client, groups, published);
+    await this.#storeDeliveries(
+      client,
+      deliveries.filter((delivery) => inserted.has(delivery.eventId)),
+    );
+    return published;
+  }
+
+  async #planDeliveries(client: ClientBase, events: EventRow[]): Promise<NewDelivery[]> {
+    const now = new Date();
+    const types = new Map(events.map((event) => [keyOf(event), event]));
+    const matched = Map.groupBy(await matchEndpoints(client, [...types.values()]), keyOf);
+    return events.flatMap((event) =>
+      (matched.get(keyOf(event)) ?? []).map((endpoint) => makeDelivery(event, endpoint, now)),
+    );
+  }
+
+  async #storeDeliveries(client: ClientBase, deliveries: NewDelivery[]) {
+    await insertDeliveries(client, deliveries, new Date());
+    const queued = deliveries.filter(({ state }) => state.status === 'PENDING' && !state.inLane);
+    await this.#options.queue.add(
+      client,
+      queued.map(({ id, state }) => ({ deliveryId: id, plan: state.plan })),
+    );
+  }
+
+  #announce(groups: Group[], stored: Map<string, PublishedEvent>) {
+    this.#options.signals.send('posthorn_jobs');
+    this.#options.signals.send('posthorn_changes');
+    for (const group of groups) {
+      const published = group.events.map((event) => stored.get(event.id) as PublishedEvent);
+      for (const one of published) this.#log(one);
+      group.resolve(published);
+    }
+  }
+
+  #log({ event, duplicate }: PublishedEvent) {
+    this.#options.log.info(
+      {
+        eventId: encodeId('Event', event.id),
+        environmentId: encodeId('Environment', event.environmentId),
+        eventType: event.type,
+        bodyBytes: event.body.length,
+        endpointCount: event.endpointCount,
+        duplicate,
+      },
+      'event.published',
+    );
+  }
+}
+
+/** Groups whose idempotency keys belong to events with other content. */
+class RefusedGroups extends Error {
+  readonly refused: Map<Group, IdempotencyConflictError>;
+
+  constructor(refused: Map<Group, IdempotencyConflictError>) {
+    super('Some groups were refused.');
+    this.refused = refused;
+  }
+}
+
+const keyOf = ({ environmentId, type }: { environmentId: string; type: string }) => `${environmentId} ${type}`;
+
+function countEndpoints(events: EventRow[], deliveries: NewDelivery[]): EventRow[] {
+  const counts = new Map<string, number>();
+  for (const { eventId } of deliveries) counts.set(eventId, (counts.get(eventId) ?? 0) + 1);
+  for (const event of events) event.endpointCount = counts.get(event.id) ?? 0;
+  return events;
+}
+
+/**
+ * Finds the earlier events behind keys that were taken.
+ *
+ * @throws {RefusedGroups} where one of them has other content
+ */
+async function findDuplicates(client: ClientBase, groups: Group[], published: Map<string, PublishedEvent>) {
+  const missing = groups.flatMap((group) => group.events).filter((event) => !published.has(event.id));
+  const earlier = await findEventsByKey(client, missing);
+  const refused = new Map<Group, IdempotencyConflictError>();
+  for (const group of groups) {
+    for (const event of group.events) {
+      if (published.has(event.id)) continue;
+      const found = earlier.get(`${event.environmentId} ${event.idempotencyKey}`);
+      if (!found) throw new Error('An idempotency key is taken by an event that is gone.');
+      if (isSameContent(found, event)) published.set(event.id, { event: found, duplicate: true });
+      else if (!refused.has(group)) refused.set(group, new IdempotencyConflictError(found.id));
+    }
+  }
+  if (refused.size > 0) throw new RefusedGroups(refused);
+}
+
+const isSameContent = (a: EventRow, b: EventRow) =>
+  Buffer.compare(a.contentHash ?? Buffer.alloc(0), b.contentHash ?? Buffer.alloc(0)) === 0;

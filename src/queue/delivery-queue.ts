@@ -1,0 +1,130 @@
+import type { ClientBase, Pool } from 'pg';
+import { PgBoss } from 'pg-boss';
+import type { Log } from '../log.ts';
+
+const SCHEMA = 'pgboss';
+/** The shared lane. */
+const QUEUE = 'deliveries';
+
+/** A worker that holds jobs says so every {@link TOUCH_INTERVAL_MS}; without a word for so long, others take them. */
+const HEARTBEAT_SECONDS = 12;
+/** How often a worker refreshes the jobs that it holds. */
+export const TOUCH_INTERVAL_MS = 3_000;
+/** How often pg-boss looks for jobs whose worker died. */
+const SUPERVISE_INTERVAL_SECONDS = 3;
+/** pg-boss deletes jobs that wait longer than this. A delivery must never vanish so: 20 years. */
+const RETENTION_SECONDS = 20 * 365 * 86_400;
+/** pg-boss gives a job up after so many dead workers. A delivery must not be given up so: as many as it takes. */
+const RETRY_LIMIT = 1_000_000;
+/** Ends a job that a worker holds for longer, alive or not. Far above the longest attempt and its recording. */
+const EXPIRE_SECONDS = 3_600;
+
+/** What a job says: which delivery, and under which plan it was queued. */
+export interface DeliveryJobData {
+  deliveryId: string;
+  plan: number;
+}
+
+/** Names one claim of a job: once another worker has claimed it again, it no longer does. */
+export interface JobClaim {
+  id: string;
+  retryCount: number;
+}
+
+/** A job that this worker holds. */
+export interface DeliveryJob extends DeliveryJobData {
+  claim: JobClaim;
+}
+
+export interface DeliveryQueueOptions {
+  pool: Pool;
+  log: Log;
+  /** Whether this process looks after the queue: jobs of dead workers, clean-up. */
+  supervise: boolean;
+}
+
+/** The shared lane: a pg-boss queue, on this process' pool and inside its transactions. */
+export class DeliveryQueue {
+  readonly #boss: PgBoss;
+  readonly #pool: Pool;
+
+  constructor({ pool, log, supervise }: DeliveryQueueOptions) {
+    this.#pool = pool;
+    this.#boss = new PgBoss({
+      db: { executeSql: (text, values) => pool.query(text, values) },
+      schema: SCHEMA,
+      schedule: false,
+      supervise,
+      superviseIntervalSeconds: SUPERVISE_INTERVAL_SECONDS,
+      monitorIntervalSeconds: SUPERVISE_INTERVAL_SECONDS,
+    });
+    this.#boss.on('error', (error) => log.error({ error: error.message }, 'queue.error'));
+    this.#boss.on('warning', (warning) => log.warn({ warning: warning.message }, 'queue.warning'));
+  }
+
+  /** Makes pg-boss' tables and the queue if they are missing. Safe in several processes at once. */
+  async start(): Promise<void> {
+    await this.#boss.start();
+    await this.#boss.createQueue(QUEUE, {
+      partition: true,
+      retryLimit: RETRY_LIMIT,
+      retryDelay: 0,
+      retentionSeconds: RETENTION_SECONDS,
+      expireInSeconds: EXPIRE_SECONDS,
+      heartbeatSeconds: HEARTBEAT_SECONDS,
+    });
+    await this.#tuneVacuum();
+  }
+
+  async stop(): Promise<void> {
+    await this.#boss.stop({ graceful: false, close: false });
+  }
+
+  /** Adds jobs within a transaction. */
+  async add(client: ClientBase, jobs: DeliveryJobData[]): Promise<void> {
+    if (jobs.length === 0) return;
+    await this.#boss.insert(
+      QUEUE,
+      jobs.map((data) => ({ data })),
+      { db: asDatabase(client) },
+    );
+  }
+
+  /** Takes jobs, oldest first. They are this worker's while it calls {@link touch}. */
+  async fetch(limit: number): Promise<DeliveryJob[]> {
+    const jobs = await this.#boss.fetch<DeliveryJobData>(QUEUE, { batchSize: limit });
+    return jobs.map(({ id, retryCount, data }) => ({ ...data, claim: { id, retryCount } }));
+  }
+
+  /** Ends jobs within a transaction, by deleting them: what was done stands in the delivery and its attempts. */
+  async finish(client: ClientBase, claims: JobClaim[]): Promise<void> {
+    if (claims.length > 0) await this.#boss.deleteJob(QUEUE, claims, { db: asDatabase(client) });
+  }
+
+  /** Tells that this worker is alive and still holds the jobs. */
+  async touch(claims: JobClaim[]): Promise<void> {
+    if (claims.length > 0) await this.#boss.touch(QUEUE, claims);
+  }
+
+  /** Gives jobs back that no request was made for, so that others can take them at once. */
+  async giveBack(claims: JobClaim[]): Promise<void> {
+    if (claims.length > 0) await this.#boss.fail(QUEUE, claims);
+  }
+
+  /** Rows come and go all the time: vacuum and analyze early, or a fetch plans with wrong numbers. */
+  async #tuneVacuum() {
+    const queue = await this.#boss.getQueue(QUEUE);
+    const { rows } = await this.#pool.query(
+      'select 1 from pg_class where oid = to_regclass($1) and reloptions is not null',
+      [`${SCHEMA}.${queue?.table}`],
+    );
+    if (rows.length > 0) return;
+    await this.#pool.query(`alter table ${SCHEMA}.${queue?.table} set (
+      autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
+      autovacuum_analyze_scale_factor = 0.05, autovacuum_analyze_threshold = 1000)`);
+  }
+}
+
+const asDatabase = (client: ClientBase) => ({
+  executeSql: (text: string, values?: unknown[]) => client.query(text, values),
+});

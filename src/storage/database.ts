@@ -1,0 +1,38 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import { PrismaClient } from '../generated/prisma/client.ts';
+import type { Log } from '../log.ts';
+
+/** Connections of one process. Postgres' default of 100 leaves room for several processes. */
+const POOL_MAX = 16;
+/** A statement that takes longer is ended, so that no read can hold a connection for good. */
+const STATEMENT_TIMEOUT_MS = 30_000;
+
+export interface Database {
+  /** For the hot statements and everything in a transaction. */
+  pool: pg.Pool;
+  /** For reads and plain writes, on the same pool. */
+  prisma: PrismaClient;
+  close(): Promise<void>;
+}
+
+/** Opens the pool that everything in this process shares. Connections are made when they are needed. */
+export function openDatabase(databaseUrl: string, log: Log): Database {
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    max: POOL_MAX,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    application_name: 'posthorn',
+  });
+  // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
+  pool.on('error', (error) => log.warn({ error: error.message }, 'database.connection_lost'));
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: false }) });
+  return {
+    pool,
+    prisma,
+    close: async () => {
+      await prisma.$disconnect();
+      await pool.end();
+    },
+  };
+}

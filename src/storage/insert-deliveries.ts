@@ -1,0 +1,81 @@
+import type { ClientBase } from 'pg';
+import { type DeliveryState, newDelivery, transition } from '../domain/delivery.ts';
+import { newId } from '../domain/ids.ts';
+import { toRetryPolicy } from './endpoint-columns.ts';
+import type { EventRow } from './insert-events.ts';
+import type { MatchedEndpoint } from './match-endpoints.ts';
+
+/** A delivery that is about to be stored, in its first state. */
+export interface NewDelivery {
+  id: string;
+  organizationId: string;
+  environmentId: string;
+  eventId: string;
+  endpointId: string;
+  routeId: string | null;
+  state: DeliveryState;
+}
+
+/** The delivery of an event to an endpoint that wants it: queued, held or skipped, as the endpoint's status has it. */
+export function makeDelivery(
+  event: Pick<EventRow, 'id' | 'organizationId' | 'environmentId'>,
+  endpoint: MatchedEndpoint,
+  now: Date,
+): NewDelivery {
+  const retryPolicy = toRetryPolicy(endpoint);
+  const context = { ...endpoint, retryPolicy, now, random: 0 };
+  return {
+    id: newId(),
+    organizationId: event.organizationId,
+    environmentId: event.environmentId,
+    eventId: event.id,
+    endpointId: endpoint.endpointId,
+    routeId: endpoint.routeId,
+    state: transition(newDelivery(retryPolicy.maxRetries), { type: 'due' }, context),
+  };
+}
+
+const SQL = `
+with inserted as (
+  insert into deliveries (
+    id, organization_id, environment_id, event_id, endpoint_id, route_id, status, max_retries, plan, queued_trigger,
+    in_lane, created_at, updated_at)
+  select *, $12::timestamptz, $12::timestamptz from unnest(
+    $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::delivery_status[], $8::int[],
+    $9::int[], $10::attempt_trigger[], $11::boolean[])
+  on conflict (event_id, endpoint_id) do nothing
+  returning id, environment_id, event_id, endpoint_id, status
+), changed as (
+  insert into delivery_changes (environment_id, delivery_id, event_id, endpoint_id, status, changed_at)
+  select environment_id, id, event_id, endpoint_id, status, $12 from inserted
+)
+select id from inserted`;
+
+/**
+ * Stores new deliveries and the changes that tell of them. An event has one delivery to an endpoint at the most:
+ * where there is one already, the new one is left out.
+ *
+ * @returns IDs of the deliveries stored
+ */
+export async function insertDeliveries(client: ClientBase, deliveries: NewDelivery[], now: Date): Promise<Set<string>> {
+  if (deliveries.length === 0) return new Set();
+  const { rows } = await client.query({
+    name: 'insert-deliveries',
+    text: SQL,
+    values: [
+      deliveries.map((delivery) => delivery.id),
+      deliveries.map((delivery) => delivery.organizationId),
+      deliveries.map((delivery) => delivery.environmentId),
+      deliveries.map((delivery) => delivery.eventId),
+      deliveries.map((delivery) => delivery.endpointId),
+      deliveries.map((delivery) => delivery.routeId),
+      deliveries.map((delivery) => delivery.state.status),
+      deliveries.map((delivery) => delivery.state.maxRetries),
+      deliveries.map((delivery) => delivery.state.plan),
+      deliveries.map((delivery) => delivery.state.queuedTrigger),
+      deliveries.map((delivery) => delivery.state.inLane),
+      now,
+    ],
+  });
+  return new Set(rows.map((row) => row.id));
+}

@@ -1,0 +1,68 @@
+import type { ClientBase, Pool } from 'pg';
+
+/**
+ * Opens lanes of their own for endpoints, and locks them until the transaction ends, so that none closes over a
+ * delivery that is put into it.
+ */
+export async function openLanes(client: ClientBase, endpointIds: Iterable<string>): Promise<void> {
+  const ids = [...new Set(endpointIds)].sort();
+  if (ids.length === 0) return;
+  await client.query({
+    name: 'open-lanes',
+    text: `insert into lanes (endpoint_id) select * from unnest($1::uuid[])
+      on conflict (endpoint_id) do update set opened_at = lanes.opened_at`,
+    values: [ids],
+  });
+}
+
+export interface LeaseOptions {
+  worker: string;
+  leaseMs: number;
+  /** Lanes that this worker may hold. */
+  max: number;
+}
+
+/**
+ * Renews the leases that a worker holds, and takes lanes that nobody holds.
+ *
+ * @returns endpoints whose lanes are this worker's until the lease ends
+ */
+export async function leaseLanes(pool: Pool, { worker, leaseMs, max }: LeaseOptions): Promise<string[]> {
+  const { rows } = await pool.query({
+    name: 'lease-lanes',
+    text: `
+      with candidates as (
+        select endpoint_id from lanes
+        where leased_by = $1 or leased_until is null or leased_until < now()
+        order by (leased_by = $1) desc nulls last, opened_at limit $3 for no key update skip locked
+      )
+      update lanes l set leased_by = $1, leased_until = now() + $2 * interval '1 ms'
+      from candidates c where l.endpoint_id = c.endpoint_id
+      returning l.endpoint_id as id`,
+    values: [worker, leaseMs, max],
+  });
+  return rows.map((row) => row.id);
+}
+
+/** Gives a worker's lanes free at once, so that others need not wait for the leases to end. */
+export async function releaseLanes(pool: Pool, worker: string): Promise<void> {
+  await pool.query('update lanes set leased_by = null, leased_until = null where leased_by = $1', [worker]);
+}
+
+/**
+ * Closes an endpoint's lane if nothing waits in it and nothing needs it: no pause, no rate limit. Must run in a
+ * transaction: the lock waits for everyone who is just putting a delivery in.
+ *
+ * @returns whether it is closed
+ */
+export async function closeLane(client: ClientBase, endpointId: string): Promise<boolean> {
+  await client.query('select 1 from lanes where endpoint_id = $1 for update', [endpointId]);
+  const { rowCount } = await client.query(
+    `delete from lanes l using endpoints e
+     where l.endpoint_id = $1 and e.id = l.endpoint_id
+       and (e.deleted_at is not null or e.status <> 'PAUSED' and e.rate_limit_per_second is null)
+       and not exists (select 1 from deliveries d where d.in_lane and d.endpoint_id = $1)`,
+    [endpointId],
+  );
+  return rowCount === 1;
+}

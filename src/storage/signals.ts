@@ -1,0 +1,105 @@
+import pg from 'pg';
+import type { Log } from '../log.ts';
+
+/** What a process can be woken for. */
+export type Signal = 'posthorn_jobs' | 'posthorn_changes';
+
+const SIGNALS: readonly Signal[] = ['posthorn_jobs', 'posthorn_changes'];
+/** Calls within this time become one NOTIFY: its commit takes a lock that all notifying transactions share. */
+const NOTIFY_INTERVAL_MS = 10;
+const RECONNECT_MS_MIN = 100;
+const RECONNECT_MS_MAX = 5_000;
+const KEEP_ALIVE_MS = 10_000;
+
+export interface SignalsOptions {
+  databaseUrl: string;
+  pool: pg.Pool;
+  log: Log;
+}
+
+/**
+ * Wakes this process and the others on the same database with LISTEN and NOTIFY: one connection for all signals.
+ * A signal says only "look again". It may get lost, so every listener also looks by itself from time to time.
+ */
+export class Signals {
+  readonly #options: SignalsOptions;
+  readonly #listeners = new Map<Signal, Set<() => void>>(SIGNALS.map((signal) => [signal, new Set()]));
+  readonly #pending = new Set<Signal>();
+  #notifyTimer: NodeJS.Timeout | undefined;
+  #reconnectTimer: NodeJS.Timeout | undefined;
+  #client: pg.Client | undefined;
+  #isStopped = false;
+
+  constructor(options: SignalsOptions) {
+    this.#options = options;
+  }
+
+  /** Starts to listen. Where the connection breaks, it is made again with back-off, and all listeners are woken. */
+  async start(): Promise<void> {
+    await this.#connect();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#notifyTimer);
+    clearTimeout(this.#reconnectTimer);
+    await this.#client?.end().catch(() => {});
+  }
+
+  /** Calls `listener` at every signal. @returns a function that ends that */
+  on(signal: Signal, listener: () => void): () => void {
+    this.#listeners.get(signal)?.add(listener);
+    return () => this.#listeners.get(signal)?.delete(listener);
+  }
+
+  /** Wakes listeners here at once, and those of other processes within {@link NOTIFY_INTERVAL_MS}. */
+  send(signal: Signal): void {
+    this.#wake(signal);
+    this.#pending.add(signal);
+    this.#notifyTimer ??= setTimeout(() => this.#notify(), NOTIFY_INTERVAL_MS);
+  }
+
+  #wake(signal: Signal) {
+    for (const listener of this.#listeners.get(signal) ?? []) listener();
+  }
+
+  #notify() {
+    this.#notifyTimer = undefined;
+    const signals = [...this.#pending];
+    this.#pending.clear();
+    this.#options.pool
+      .query('select pg_notify(signal, $2) from unnest($1::text[]) as signal', [signals, String(process.pid)])
+      .catch((error: Error) => this.#options.log.warn({ error: error.message }, 'signals.notify_failed'));
+  }
+
+  async #connect(waitMs = RECONNECT_MS_MIN): Promise<void> {
+    const client = new pg.Client({
+      connectionString: this.#options.databaseUrl,
+      application_name: 'posthorn-signals',
+      keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    });
+    client.on('notification', ({ channel, payload }) => {
+      // This process was woken by send() itself.
+      if (payload !== String(process.pid)) this.#wake(channel as Signal);
+    });
+    client.on('error', () => {});
+    client.once('end', () => this.#reconnect(client, waitMs));
+    this.#client = client;
+    try {
+      await client.connect();
+      for (const signal of SIGNALS) await client.query(`listen ${signal}`);
+      for (const signal of SIGNALS) this.#wake(signal);
+    } catch (error) {
+      this.#options.log.warn({ error: (error as Error).message, retryInMs: waitMs }, 'signals.connection_failed');
+      this.#reconnect(client, Math.min(waitMs * 2, RECONNECT_MS_MAX));
+    }
+  }
+
+  #reconnect(client: pg.Client, waitMs: number) {
+    if (this.#isStopped || client !== this.#client) return;
+    this.#client = undefined;
+    client.end().catch(() => {});
+    this.#reconnectTimer = setTimeout(() => void this.#connect(waitMs), waitMs);
+  }
+}
