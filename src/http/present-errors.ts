@@ -1,0 +1,64 @@
+import { GraphQLError } from 'graphql';
+import { RequestError } from '../errors.ts';
+import { CostLimitError } from '../graphql/cost-limit.ts';
+import type { Log } from '../log.ts';
+
+const STATUS_BY_CODE: Record<string, { status: number; headers?: Record<string, string> }> = {
+  UNAUTHENTICATED: { status: 401, headers: { 'www-authenticate': 'Bearer' } },
+};
+
+/** A variable's value did not fit its type, or the operation is not named rightly: the document itself is fine. */
+const INPUT_MESSAGE = /^(Variable "\$|Must provide operation name|Unknown operation named)/;
+
+export interface PresentOptions {
+  requestId: string;
+  log: Log;
+}
+
+/**
+ * Makes the top-level errors of an operation fit for its caller: each has a code and the request's ID, and what was
+ * not foreseen is logged and masked.
+ */
+export const presentErrors = (errors: readonly GraphQLError[], options: PresentOptions): GraphQLError[] =>
+  errors.map((error) => presentError(error, options));
+
+function presentError(error: GraphQLError, { requestId, log }: PresentOptions): GraphQLError {
+  const { code, message } = classify(error);
+  if (code === 'INTERNAL_SERVER_ERROR') {
+    const cause = findOriginal(error);
+    log.error(
+      { requestId, path: error.path?.join('.'), error: String(cause?.message), stack: cause?.stack },
+      'request.failed',
+    );
+  }
+  return new GraphQLError(message, {
+    nodes: error.nodes,
+    source: error.source,
+    positions: error.positions,
+    path: error.path,
+    extensions: { code, requestId, http: error.extensions.http ?? STATUS_BY_CODE[code] },
+  });
+}
+
+function classify(error: GraphQLError): { code: string; message: string } {
+  const original = findOriginal(error);
+  if (original instanceof RequestError) return { code: original.code, message: original.message };
+  if (original instanceof CostLimitError) return { code: 'COST_LIMIT_EXCEEDED', message: original.message };
+  if (INPUT_MESSAGE.test(error.message)) return { code: 'BAD_USER_INPUT', message: error.message };
+  // Raised by graphql-js or Yoga about the request itself: nothing was thrown by a resolver.
+  if (!original || original instanceof GraphQLError) return { code: codeOfRequestFault(error), message: error.message };
+  const message = 'Something went wrong here. Try again, and report the requestId if it stays.';
+  return { code: 'INTERNAL_SERVER_ERROR', message };
+}
+
+function codeOfRequestFault({ extensions, path }: GraphQLError): string {
+  if (extensions.code === 'BAD_REQUEST' || path !== undefined) return 'BAD_USER_INPUT';
+  return 'GRAPHQL_VALIDATION_FAILED';
+}
+
+/** The error at the bottom: what a resolver threw may be wrapped more than once. */
+function findOriginal(error: GraphQLError): Error | undefined {
+  let original: Error | undefined = error.originalError;
+  while (original instanceof GraphQLError && original.originalError) original = original.originalError;
+  return original;
+}

@@ -1,0 +1,105 @@
+import type { Server } from 'node:http';
+import { GraphQLError } from 'graphql';
+import { useServer } from 'graphql-ws/use/ws';
+import { WebSocketServer } from 'ws';
+import type { Services } from '../graphql/context.ts';
+import type { Log } from '../log.ts';
+import { readConnectionParams } from './credentials.ts';
+import { GRAPHQL_PATH, type GraphqlHandler, type ServerContext } from './graphql-handler.ts';
+import { presentErrors } from './present-errors.ts';
+import { chooseRequestId, REQUEST_ID_HEADER } from './request-id.ts';
+
+/** Largest message of a client. */
+const MESSAGE_BYTES_MAX = 1_048_576;
+/** How often a quiet connection is asked whether it still lives. */
+const PING_MS = 12_000;
+
+export interface WebsocketOptions {
+  server: Server;
+  handler: GraphqlHandler;
+  services: Services;
+  log: Log;
+}
+
+/**
+ * Serves the `graphql-transport-ws` protocol, with the same schema, authentication and errors as HTTP. The key comes
+ * in `connectionParams` and is checked when the connection opens (closed with 4403 where it fails), and again at
+ * each operation.
+ *
+ * @returns a function that closes every connection with 1001 and ends its subscriptions
+ */
+export function serveWebsockets({ server, handler, services, log }: WebsocketOptions): () => Promise<void> {
+  const socketServer = new WebSocketServer({ server, path: GRAPHQL_PATH, maxPayload: MESSAGE_BYTES_MAX });
+  const authenticate = (params: Record<string, unknown> | undefined) =>
+    services.authenticator.authenticate(readConnectionParams(params));
+  const present = (errors: readonly GraphQLError[], requestId: string) => presentErrors(errors, { requestId, log });
+  const requestIds = new Map<string, string>();
+
+  const disposable = useServer(
+    {
+      onConnect: ({ connectionParams }) =>
+        authenticate(connectionParams).then(
+          () => true,
+          () => false,
+        ),
+      onSubscribe: async ({ connectionParams, extra }, id, payload) => {
+        const requestId = chooseRequestId(extra.request.headers[REQUEST_ID_HEADER]);
+        requestIds.set(id, requestId);
+        try {
+          const caller = await authenticate(connectionParams);
+          return await prepare(handler, payload, { requestId, caller });
+        } catch (error) {
+          const wrapped = error instanceof GraphQLError ? error : wrap(error as Error);
+          return present([wrapped], requestId);
+        }
+      },
+      execute: (args) => (args.rootValue as Enveloped).execute(args),
+      subscribe: (args) => (args.rootValue as Enveloped).subscribe(args),
+      onNext: (_, id, __, ___, result) =>
+        result.errors ? { ...result, errors: present(result.errors, requestIds.get(id) ?? '') } : undefined,
+      onError: (_, id, __, errors) => present(errors.map(toError), requestIds.get(id) ?? ''),
+      onComplete: (_, id) => {
+        requestIds.delete(id);
+      },
+    },
+    socketServer,
+    PING_MS,
+  );
+  return async () => {
+    await disposable.dispose();
+    socketServer.close();
+  };
+}
+
+type Enveloped = Pick<ReturnType<GraphqlHandler['getEnveloped']>, 'execute' | 'subscribe'>;
+
+interface OperationPayload {
+  query: string;
+  operationName?: string | null;
+  variables?: Record<string, unknown> | null;
+}
+
+/** Parses and validates an operation. @returns its arguments, or what is wrong with it */
+async function prepare(handler: GraphqlHandler, payload: OperationPayload, server: ServerContext) {
+  const { schema, execute, subscribe, contextFactory, parse, validate } = handler.getEnveloped({
+    ...server,
+    params: payload,
+  });
+  const document = parse(payload.query);
+  const errors = validate(schema, document);
+  if (errors.length > 0) return presentable(errors);
+  return {
+    schema,
+    document,
+    operationName: payload.operationName,
+    variableValues: payload.variables,
+    contextValue: await contextFactory(),
+    rootValue: { execute, subscribe },
+  };
+}
+
+const presentable = (errors: readonly GraphQLError[]) => [...errors];
+
+const wrap = (error: Error) => new GraphQLError(error.message, { originalError: error });
+
+const toError = (error: unknown) => (error instanceof GraphQLError ? error : wrap(error as Error));

@@ -1,0 +1,194 @@
+import { Authenticator } from './access/authenticate.ts';
+import { type Config, readProcessConfig } from './config.ts';
+import { Courier } from './deliver/courier.ts';
+import { Dispatcher } from './deliver/dispatcher.ts';
+import { LaneRunner } from './deliver/lane-runner.ts';
+import { Recorder } from './deliver/recorder.ts';
+import { Scheduler } from './deliver/scheduler.ts';
+import { Sender } from './deliver/sender.ts';
+import { makeAddressPolicy } from './domain/address.ts';
+import { Endpoints } from './endpoints/endpoints.ts';
+import { StartupError } from './errors.ts';
+import type { Services } from './graphql/context.ts';
+import { startHttpServer } from './http/server.ts';
+import { ChangeFeed } from './live/change-feed.ts';
+import { ChangeRetention } from './live/change-retention.ts';
+import { createLog, type Log } from './log.ts';
+import { Publisher } from './publish/publisher.ts';
+import { DeliveryQueue } from './queue/delivery-queue.ts';
+import { openDataDir } from './storage/data-dir.ts';
+import { openDatabase } from './storage/database.ts';
+import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
+import { migrate } from './storage/migrate.ts';
+import { Signals } from './storage/signals.ts';
+
+const USER_AGENT = 'Posthorn/0.1.0';
+
+/** A running Posthorn. */
+export interface Posthorn {
+  /** Where it answers, without a path. */
+  url: string;
+  /** The database that it uses. */
+  databaseUrl: string;
+  /** The operator's key, where this start made it; null: it was given, or made before. */
+  newRootKey: string | null;
+  /** Lets attempts in flight finish and stops everything. @returns false where the time for that ran out */
+  stop(): Promise<boolean>;
+}
+
+/** Starts everything that the role asks for, in order. What was started is stopped again when a later step fails. */
+export async function startPosthorn(config: Config, log: Log): Promise<Posthorn> {
+  const stops: (() => Promise<unknown>)[] = [];
+  const stopAll = async () => {
+    for (const stop of stops.splice(0).reverse()) await stop();
+  };
+  try {
+    return await startParts(config, log, stops, stopAll);
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}
+
+/** Over 40 lines: the one list of all parts, from top to bottom as they depend on one another. */
+async function startParts(
+  config: Config,
+  log: Log,
+  stops: (() => Promise<unknown>)[],
+  stopAll: () => Promise<void>,
+): Promise<Posthorn> {
+  const { databaseUrl, rootKey, encryptionKey, newRootKey } = await openStore(config, stops);
+  await migrate(databaseUrl);
+  const database = openDatabase(databaseUrl, log);
+  stops.push(() => database.close());
+  const { pool, prisma } = database;
+
+  const signals = new Signals({ databaseUrl, pool, log });
+  stops.push(() => signals.stop());
+  await signals.start();
+  const isWorker = config.role !== 'api';
+  const queue = new DeliveryQueue({ pool, log, supervise: isWorker });
+  stops.push(() => queue.stop());
+  await queue.start();
+  const deliveries = { pool, queue, signals };
+
+  let hasFinished = true;
+  if (isWorker) {
+    const sender = new Sender({
+      encryptionKey,
+      addressPolicy: makeAddressPolicy(config.allowedNetworks),
+      userAgent: USER_AGENT,
+    });
+    stops.push(() => sender.close());
+    const recorder = new Recorder({ ...deliveries, log });
+    const courier = new Courier({ sender, recorder, log });
+    const parts = [
+      new Dispatcher({ ...deliveries, courier, log }),
+      new LaneRunner({ pool, courier, log }),
+      new Scheduler({ ...deliveries, log }),
+      new ChangeRetention({ pool, log }),
+    ];
+    stops.push(async () => {
+      const stopped = Promise.all(parts.map((part) => part.stop())).then(() => true);
+      hasFinished = await endsWithin(stopped, config.shutdownTimeoutMs);
+    });
+    for (const part of parts) part.start();
+  }
+
+  const feed = new ChangeFeed({ pool, log });
+  let services: Services | null = null;
+  if (config.role !== 'worker') {
+    signals.on('posthorn_changes', () => feed.wake());
+    feed.start();
+    stops.push(() => feed.stop());
+    const publisher = new Publisher({ ...deliveries, log });
+    const endpoints = new Endpoints({ prisma, encryptionKey });
+    const authenticator = new Authenticator(database, rootKey);
+    services = { prisma, authenticator, publisher, endpoints, deliveries, feed };
+  }
+  const server = await startHttpServer({
+    host: config.host,
+    port: config.port,
+    services,
+    graphiql: !config.production,
+    checkReady: async () => void (await pool.query('select 1')),
+    log,
+  });
+  stops.push(() => server.stop());
+  return {
+    url: server.url,
+    databaseUrl,
+    newRootKey,
+    stop: async () => {
+      await stopAll();
+      return hasFinished;
+    },
+  };
+}
+
+/** The database and the keys: as given, or those of the embedded default. */
+async function openStore(config: Config, stops: (() => Promise<unknown>)[]) {
+  if (config.databaseUrl !== null) {
+    const encryptionKey = config.encryptionKey as Uint8Array;
+    return { databaseUrl: config.databaseUrl, rootKey: config.rootKey, encryptionKey, newRootKey: null };
+  }
+  const dataDir = await openDataDir(config.dataDir);
+  const { databasePassword, rootKey, encryptionKey } = dataDir.keys;
+  const postgres = await startEmbeddedPostgres({ path: dataDir.path, password: databasePassword });
+  stops.push(() => postgres.stop());
+  return {
+    databaseUrl: postgres.url,
+    rootKey: config.rootKey ?? rootKey,
+    encryptionKey: config.encryptionKey ?? Buffer.from(encryptionKey, 'base64'),
+    newRootKey: dataDir.isNew && config.rootKey === null ? rootKey : null,
+  };
+}
+
+/** @returns false where the time ran out first */
+async function endsWithin(work: Promise<boolean>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  return Promise.race([work, timeout]).finally(() => clearTimeout(timer));
+}
+
+/** This process, from its environment to its end. */
+async function runProcess() {
+  try {
+    const config = readProcessConfig();
+    const log = createLog(config.logLevel);
+    const posthorn = await startPosthorn(config, log);
+    log.info({ url: `${posthorn.url}/graphql`, role: config.role }, 'posthorn.started');
+    if (config.databaseUrl === null) welcome(posthorn, config);
+    stopOnSignals(posthorn, log);
+  } catch (error) {
+    // A fault of the set-up is one line; anything else is a fault of Posthorn, and its stack is wanted.
+    process.stderr.write(`${error instanceof StartupError ? error.message : (error as Error).stack}\n`);
+    process.exit(1);
+  }
+}
+
+function welcome({ url, newRootKey }: Posthorn, { dataDir }: Config) {
+  const key = newRootKey
+    ? `Operator key:  ${newRootKey}\n               Shown this once; it is also kept in ${dataDir}/keys.json.`
+    : `Operator key:  as at the first start, or as POSTHORN_ROOT_KEY sets it.`;
+  process.stderr.write(`\nPosthorn is ready.\nGraphQL:       ${url}/graphql\n${key}\nStop with Ctrl-C.\n\n`);
+}
+
+/** The first signal stops in order, the second at once. */
+function stopOnSignals(posthorn: Posthorn, log: Log) {
+  let isStopping = false;
+  const stop = async (signal: string) => {
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    log.info({ signal }, 'posthorn.stopping');
+    const hasFinished = await posthorn.stop();
+    log.info({ hasFinished }, 'posthorn.stopped');
+    process.exit(0);
+  };
+  process.on('SIGINT', () => void stop('SIGINT'));
+  process.on('SIGTERM', () => void stop('SIGTERM'));
+}
+
+if (import.meta.main) await runProcess();
