@@ -5,5 +5,7 @@ export type Log = Logger;
 
 /** @param level lowest level that is written, for example `info` */
 export function createLog(level: string): Log {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'event' });
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'event' };
+  // Written in the background, in larger pieces where there is much to write; the rest at the end of the process.
+  return pino(options, pino.destination({ sync: false }));
 }

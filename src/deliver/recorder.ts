@@ -111,14 +111,14 @@ export class Recorder {
       client,
       intoLanes.map((entry) => entry.endpointId),
     );
-    const saved = new Map<string, SavedTransition>();
-    for (const row of await saveTransitions(client, transitions, now)) saved.set(row.deliveryId, row);
+    const claims = entries.flatMap(({ claim }) => claim ?? []);
+    const [rows] = await Promise.all([
+      saveTransitions(client, transitions, now),
+      this.#options.queue.finish(client, claims),
+    ]);
+    const saved = new Map(rows.map((row) => [row.deliveryId, row]));
     const late = transitions.filter(({ deliveryId, attempt }) => attempt && !saved.has(deliveryId));
     for (const row of await saveLateAttempts(client, late, now)) saved.set(row.deliveryId, row);
-    await this.#options.queue.finish(
-      client,
-      entries.flatMap(({ claim }) => claim ?? []),
-    );
     await disableEndpoints(client, entries, now);
     return saved;
   }

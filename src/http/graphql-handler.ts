@@ -40,6 +40,8 @@ export function makeGraphqlHandler({ services, log, graphiql }: GraphqlHandlerOp
     cors: { origin: '*', credentials: false },
     // Errors are presented below, in one place for HTTP, SSE and WebSocket.
     maskedErrors: false,
+    // The server has refused what is too large; here it would cost a copy of every body.
+    maxRequestBodySize: false,
     context: (server) => makeContext(services, server),
     plugins: [authenticate(services), present(log)],
   });

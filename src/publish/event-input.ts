@@ -68,7 +68,7 @@ const inputSchema = z
  * @throws {InvalidInputError}
  */
 export function makeEvent(tenant: Tenant, input: PublishInput, path: string[] = []): EventRow {
-  const checked = parseInput(inputSchema.superRefine(checkSize), input, path);
+  const checked = parseInput(eventSchema, input, path);
   const body = encodeBody(checked);
   const event = {
     id: newId(),
@@ -89,6 +89,8 @@ export function makeEvent(tenant: Tenant, input: PublishInput, path: string[] = 
 }
 
 type CheckedInput = z.output<typeof inputSchema>;
+
+const eventSchema = inputSchema.superRefine(checkSize);
 
 const encodeBody = ({ payload, body }: Pick<CheckedInput, 'payload' | 'body'>) =>
   Buffer.from(body ?? JSON.stringify(payload));

@@ -12,6 +12,8 @@ import type { Signals } from '../storage/signals.ts';
 import { inTransaction } from '../storage/transaction.ts';
 import { makeEvent, type PublishInput } from './event-input.ts';
 
+/** Calls within this time share a transaction: its cost is mostly round trips, the same for one event and for many. */
+const GATHER_MS = 3;
 /** Events of one transaction, unless a single call has more. */
 const BATCH_EVENTS_MAX = 500;
 /** Transactions under way at once. */
@@ -48,6 +50,7 @@ export class Publisher {
   #waiting: Group[] = [];
   #waitingEvents = 0;
   #flushes = 0;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -78,16 +81,19 @@ export class Publisher {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ events, resolve, reject });
       this.#waitingEvents += events.length;
-      if (this.#waiting.length === 1) setImmediate(() => this.#startFlushes());
+      if (this.#waitingEvents >= BATCH_EVENTS_MAX) this.#startFlushes();
+      else this.#timer ??= setTimeout(() => this.#startFlushes(), GATHER_MS);
     });
   }
 
   #startFlushes() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     while (this.#flushes < FLUSHES_MAX && this.#waiting.length > 0) {
       this.#flushes += 1;
       void this.#flush(this.#takeBatch()).finally(() => {
         this.#flushes -= 1;
-        this.#startFlushes();
+        if (this.#waiting.length > 0) this.#timer ??= setTimeout(() => this.#startFlushes(), GATHER_MS);
       });
     }
   }
@@ -125,7 +131,13 @@ export class Publisher {
   async #store(client: ClientBase, groups: Group[]): Promise<Map<string, PublishedEvent>> {
     const events = groups.flatMap((group) => group.events);
     const deliveries = await this.#planDeliveries(client, events);
-    const inserted = await insertEvents(client, countEndpoints(events, deliveries));
+    const inserting = insertEvents(client, countEndpoints(events, deliveries));
+    // Without keys nothing can be left out, so the rest is sent along at once.
+    if (events.every((event) => event.idempotencyKey === null)) {
+      await Promise.all([inserting, this.#storeDeliveries(client, deliveries)]);
+      return new Map(events.map((event) => [event.id, { event, duplicate: false }]));
+    }
+    const inserted = await inserting;
     const published = new Map<string, PublishedEvent>();
     for (const event of events) if (inserted.has(event.id)) published.set(event.id, { event, duplicate: false });
     if (inserted.size < events.length) await findDuplicates(client, groups, published);
@@ -146,12 +158,9 @@ export class Publisher {
   }
 
   async #storeDeliveries(client: ClientBase, deliveries: NewDelivery[]) {
-    await insertDeliveries(client, deliveries, new Date());
     const queued = deliveries.filter(({ state }) => state.status === 'PENDING' && !state.inLane);
-    await this.#options.queue.add(
-      client,
-      queued.map(({ id, state }) => ({ deliveryId: id, plan: state.plan })),
-    );
+    const jobs = queued.map(({ id, state }) => ({ deliveryId: id, plan: state.plan }));
+    await Promise.all([insertDeliveries(client, deliveries, new Date()), this.#options.queue.add(client, jobs)]);
   }
 
   #announce(groups: Group[], stored: Map<string, PublishedEvent>) {

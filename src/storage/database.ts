@@ -23,6 +23,8 @@ export function openDatabase(databaseUrl: string, log: Log): Database {
     max: POOL_MAX,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     application_name: 'posthorn',
+    // Statements that don't wait for one another's results go out in one piece.
+    pipeline: true,
   });
   // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
   pool.on('error', (error) => log.warn({ error: error.message }, 'database.connection_lost'));

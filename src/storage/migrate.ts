@@ -18,21 +18,23 @@ const MIGRATION_LOCK = 7_678_467_676;
  */
 export async function migrate(databaseUrl: string): Promise<string[]> {
   const client = await connect(databaseUrl);
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 });
   try {
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
     const migrationsList = await readMigrations();
     await refuseNewerDatabase(client, migrationsList);
-    const engine = await openSchemaEngine(databaseUrl);
+    const engine = await openSchemaEngine(pool);
     const filters = { externalTables: [], externalEnums: [] };
     const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList, filters });
     return appliedMigrationNames;
   } finally {
+    await pool.end();
     await client.end();
   }
 }
 
 /** The migrations of this version, in the form that Prisma's engine takes. */
-export async function readMigrations(): Promise<MigrationList> {
+async function readMigrations(): Promise<MigrationList> {
   const entries = await readdir(MIGRATIONS_PATH, { withFileTypes: true });
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   const migrationDirectories = await Promise.all(

@@ -5,22 +5,17 @@ import { pathToFileURL } from 'node:url';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
 import type { SchemaEngine } from '@prisma/schema-engine-wasm';
+import type { Pool } from 'pg';
 
 /** Prisma's schema engine, loaded once a process: its glue code knows only one instance. */
 let loadedGlue: Promise<typeof import('@prisma/schema-engine-wasm')> | undefined;
 
-/**
- * Opens Prisma's schema engine on a database.
- *
- * @param datamodel text of schema.prisma, where the call needs one
- */
-export async function openSchemaEngine(databaseUrl: string, datamodel?: string): Promise<SchemaEngine> {
+/** Opens Prisma's schema engine on a database. Its connections are the pool's, to be ended with it. */
+export async function openSchemaEngine(pool: Pool): Promise<SchemaEngine> {
   loadedGlue ??= loadGlue();
   const glue = await loadedGlue;
-  const adapter = await bindMigrationAwareSqlAdapterFactory(new PrismaPg({ connectionString: databaseUrl }));
-  const datamodels: [string, string][] | undefined =
-    datamodel === undefined ? undefined : [['schema.prisma', datamodel]];
-  return glue.SchemaEngine.new({ datamodels }, () => {}, adapter);
+  const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg(pool, { disposeExternalPool: false }));
+  return glue.SchemaEngine.new({ datamodels: undefined }, () => {}, adapter);
 }
 
 /** The build in WebAssembly needs no download, but its entry module wants a bundler: this puts it together by hand. */
