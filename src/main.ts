@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import { Authenticator } from './access/authenticate.ts';
 import { type Config, readProcessConfig } from './config.ts';
 import { Courier } from './deliver/courier.ts';
@@ -91,6 +92,7 @@ async function startParts(
     stops.push(async () => {
       const stopped = Promise.all(parts.map((part) => part.stop())).then(() => true);
       hasFinished = await endsWithin(stopped, config.shutdownTimeoutMs);
+      if (!hasFinished) courier.abandon();
     });
     for (const part of parts) part.start();
   }
@@ -129,7 +131,7 @@ async function startParts(
 /** The database and the keys: as given, or those of the embedded default. */
 async function openStore(config: Config, stops: (() => Promise<unknown>)[]) {
   if (config.databaseUrl !== null) {
-    const encryptionKey = config.encryptionKey as Uint8Array;
+    const encryptionKey = createSecretKey(config.encryptionKey as Uint8Array);
     return { databaseUrl: config.databaseUrl, rootKey: config.rootKey, encryptionKey, newRootKey: null };
   }
   const dataDir = await openDataDir(config.dataDir);
@@ -139,7 +141,7 @@ async function openStore(config: Config, stops: (() => Promise<unknown>)[]) {
   return {
     databaseUrl: postgres.url,
     rootKey: config.rootKey ?? rootKey,
-    encryptionKey: config.encryptionKey ?? Buffer.from(encryptionKey, 'base64'),
+    encryptionKey: createSecretKey(config.encryptionKey ?? Buffer.from(encryptionKey, 'base64')),
     newRootKey: dataDir.isNew && config.rootKey === null ? rootKey : null,
   };
 }

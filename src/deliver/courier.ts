@@ -20,15 +20,22 @@ export interface CourierOptions {
 /** Carries one delivery from its lane to its record: what the shared lane and the endpoints' own lanes have in common. */
 export class Courier {
   readonly #options: CourierOptions;
+  #isAbandoned = false;
 
   constructor(options: CourierOptions) {
     this.#options = options;
+  }
+
+  /** From now on no outcome is written: requests in flight are about to be cut off, which says nothing of endpoints. */
+  abandon(): void {
+    this.#isAbandoned = true;
   }
 
   /** Makes an attempt and writes its outcome. */
   async attempt(delivery: OutgoingDelivery, claim: JobClaim | null): Promise<void> {
     const { sender, recorder } = this.#options;
     const result = await sender.send(delivery);
+    if (this.#isAbandoned) return;
     const step = makeAttemptTransition(delivery, result, new Date());
     const saved = await recorder.record({
       deliveryId: delivery.id,

@@ -84,8 +84,8 @@ export class Dispatcher {
 
   async #begin(jobs: DeliveryJob[]) {
     const ids = jobs.map((job) => job.deliveryId);
-    const rows = await loadOutgoing(this.#options.pool, ids).catch(async (error) => {
-      await this.#options.queue.giveBack(jobs.map((job) => job.claim));
+    const rows = await loadOutgoing(this.#options.pool, ids).catch((error) => {
+      // No longer refreshed, so another worker takes them after the heartbeat's time.
       for (const job of jobs) this.#claims.delete(job.claim.id);
       throw error;
     });

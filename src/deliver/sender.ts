@@ -1,12 +1,14 @@
+import type { KeyObject } from 'node:crypto';
 import { lookup as resolveName } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import { LRUCache } from 'lru-cache';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { AddressPolicy } from '../domain/address.ts';
 import { encodeId } from '../domain/ids.ts';
 import { parseRetryAfter } from '../domain/retry-policy.ts';
 import { unseal } from '../domain/sealing.ts';
-import { signatureHeaders } from '../domain/signature.ts';
+import { signatureHeaders, toSigningKey } from '../domain/signature.ts';
 import type { OutgoingDelivery } from '../storage/load-outgoing.ts';
 import { AttemptError, BlockedAddressError, describeFailure } from './attempt-error.ts';
 import { keepResponseBody, RESPONSE_BODY_BYTES_KEPT } from './response-body.ts';
@@ -17,6 +19,8 @@ const RESPONSE_BODY_BYTES_READ = 65_536;
 const CONNECTIONS_PER_ORIGIN = 128;
 /** Below the 5 s after which many servers close an idle connection. */
 const KEEP_ALIVE_MS = 4_000;
+/** Secrets and headers that are kept open in memory, so that they need not be unsealed for every attempt. */
+const UNSEALED_MAX = 10_000;
 /** Status 410: the endpoint is gone for good, RFC 9110 section 15.5.11. */
 const STATUS_GONE = 410;
 /** `Retry-After` means something with 429 (RFC 6585 section 4) and 503 (RFC 9110 section 15.6.4). */
@@ -39,7 +43,7 @@ export interface SendResult {
 }
 
 export interface SenderOptions {
-  encryptionKey: Uint8Array;
+  encryptionKey: KeyObject;
   addressPolicy: AddressPolicy;
   /** Product and version for the `user-agent` header. */
   userAgent: string;
@@ -49,6 +53,8 @@ export interface SenderOptions {
 export class Sender {
   readonly #options: SenderOptions;
   readonly #agent: Agent;
+  readonly #signingKeys = new LRUCache<string, KeyObject>({ max: UNSEALED_MAX });
+  readonly #ownHeaders = new LRUCache<string, Record<string, string>>({ max: UNSEALED_MAX });
 
   constructor(options: SenderOptions) {
     this.#options = options;
@@ -92,13 +98,12 @@ export class Sender {
 
   /** An endpoint's own headers go out with their values, and on record without. */
   #makeHeaders(delivery: OutgoingDelivery, now: Date) {
-    const { encryptionKey, userAgent } = this.#options;
-    const own = delivery.headersSealed ? JSON.parse(unseal(delivery.headersSealed, encryptionKey)) : {};
+    const own = delivery.headersSealed ? this.#openHeaders(delivery.headersSealed) : {};
     const standard = {
       'content-type': delivery.contentType,
-      'user-agent': userAgent,
+      'user-agent': this.#options.userAgent,
       ...signatureHeaders({
-        secrets: delivery.secretsSealed.map((sealed) => unseal(sealed, encryptionKey)),
+        keys: delivery.secretsSealed.map((sealed) => this.#openSigningKey(sealed)),
         webhookId: encodeId('Event', delivery.eventId),
         timestamp: now,
         body: delivery.body,
@@ -107,6 +112,24 @@ export class Sender {
     const masked = Object.fromEntries(Object.keys(own).map((name) => [name, null]));
     return { sent: { ...own, ...standard }, recorded: { ...masked, ...standard } };
   }
+
+  #openSigningKey(sealed: Buffer): KeyObject {
+    return remember(this.#signingKeys, sealed, () => toSigningKey(unseal(sealed, this.#options.encryptionKey)));
+  }
+
+  #openHeaders(sealed: Buffer): Record<string, string> {
+    return remember(this.#ownHeaders, sealed, () => JSON.parse(unseal(sealed, this.#options.encryptionKey)));
+  }
+}
+
+/** What was unsealed before, by the sealed bytes: another value has other bytes, so it can't be stale. */
+function remember<T extends object>(cache: LRUCache<string, T>, sealed: Buffer, open: () => T): T {
+  const key = sealed.toString('latin1');
+  const known = cache.get(key);
+  if (known) return known;
+  const opened = open();
+  cache.set(key, opened);
+  return opened;
 }
 
 interface Answer {
@@ -150,7 +173,8 @@ async function readBody(body: Dispatcher.ResponseData['body']): Promise<Buffer> 
   let bytes = 0;
   try {
     for await (const chunk of body as AsyncIterable<Buffer>) {
-      if (bytes < RESPONSE_BODY_BYTES_KEPT) kept.push(chunk);
+      // One byte more than is kept shows whether a character was cut.
+      if (bytes <= RESPONSE_BODY_BYTES_KEPT) kept.push(chunk);
       bytes += chunk.length;
       if (bytes > RESPONSE_BODY_BYTES_READ) break;
     }

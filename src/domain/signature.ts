@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 
 /** Standard Webhooks 1.0, section "Signature scheme": symmetric secrets are `whsec_` and base64 of 24 to 64 bytes. */
 export const SECRET_PREFIX = 'whsec_';
@@ -20,9 +20,13 @@ export function isSecret(text: string): boolean {
   return bytes >= SECRET_BYTES_MIN && bytes <= SECRET_BYTES_MAX;
 }
 
+/** The key that a secret signs with. Worth keeping: making it costs as much as a signature. */
+export const toSigningKey = (secret: string): KeyObject =>
+  createSecretKey(Buffer.from(secret.slice(SECRET_PREFIX.length), 'base64'));
+
 export interface SignatureInput {
-  /** Every secret that is valid now; each gives one signature. */
-  secrets: string[];
+  /** Of every secret that is valid now; each gives one signature. */
+  keys: KeyObject[];
   /** The event's public ID. */
   webhookId: string;
   timestamp: Date;
@@ -30,12 +34,11 @@ export interface SignatureInput {
 }
 
 /** The three headers of Standard Webhooks 1.0: `webhook-id`, `webhook-timestamp` (seconds), `webhook-signature`. */
-export function signatureHeaders({ secrets, webhookId, timestamp, body }: SignatureInput): Record<string, string> {
+export function signatureHeaders({ keys, webhookId, timestamp, body }: SignatureInput): Record<string, string> {
   const seconds = Math.floor(timestamp.getTime() / 1_000);
-  const signatures = secrets.map((secret) => {
-    const key = Buffer.from(secret.slice(SECRET_PREFIX.length), 'base64');
-    return `v1,${createHmac('sha256', key).update(`${webhookId}.${seconds}.`).update(body).digest('base64')}`;
-  });
+  const signatures = keys.map(
+    (key) => `v1,${createHmac('sha256', key).update(`${webhookId}.${seconds}.`).update(body).digest('base64')}`,
+  );
   return {
     'webhook-id': webhookId,
     'webhook-timestamp': String(seconds),

@@ -1,3 +1,5 @@
+import type { KeyObject } from 'node:crypto';
+import type { EndpointStatus } from '../domain/delivery.ts';
 import { newId } from '../domain/ids.ts';
 import { RETRY_POLICY_DEFAULT } from '../domain/retry-policy.ts';
 import { seal } from '../domain/sealing.ts';
@@ -24,13 +26,13 @@ const DISABLED_REASON_MAX_CHARS = 512;
 
 export interface EndpointsOptions {
   prisma: PrismaClient;
-  encryptionKey: Uint8Array;
+  encryptionKey: KeyObject;
 }
 
 /** Makes, changes and ends endpoints. Every method works within one tenant. */
 export class Endpoints {
   readonly #prisma: PrismaClient;
-  readonly #encryptionKey: Uint8Array;
+  readonly #encryptionKey: KeyObject;
 
   constructor({ prisma, encryptionKey }: EndpointsOptions) {
     this.#prisma = prisma;
@@ -79,7 +81,7 @@ export class Endpoints {
   async update(tenant: Tenant, input: UpdateEndpointInput) {
     const given = parseInput(updateEndpointSchema, input);
     const { eventTypes, name } = given;
-    return this.#change(tenant, input.endpointId, {
+    const data = {
       url: given.url ?? undefined,
       name: name ?? undefined,
       description: given.description,
@@ -91,23 +93,23 @@ export class Endpoints {
       timeoutMs: given.timeoutMs ?? undefined,
       rateLimitPerSecond: given.rateLimitPerSecond,
       ...(eventTypes ? { routes: { updateMany: { where: {}, data: { eventTypes } } } } : {}),
-      ...(given.rateLimitPerSecond ? OPEN_LANE : {}),
-    });
+    };
+    return this.#change(tenant, input.endpointId, { data, opensLane: typeof given.rateLimitPerSecond === 'number' });
   }
 
   /** Takes the endpoint away. Its deliveries and attempts stay readable; what still waits is skipped. */
   async delete(tenant: Tenant, endpointId: string) {
-    return this.#change(tenant, endpointId, { deletedAt: new Date(), ...OPEN_LANE });
+    return this.#change(tenant, endpointId, { data: { deletedAt: new Date() }, opensLane: true });
   }
 
   /** Deliveries are held from now on. A disabled endpoint stays disabled. @throws {NotFoundError} */
   async pause(tenant: Tenant, endpointId: string) {
-    return this.#changeStatus(tenant, endpointId, { from: ['ACTIVE'], data: { status: 'PAUSED', ...OPEN_LANE } });
+    return this.#changeStatus(tenant, endpointId, { from: ['ACTIVE'], data: { status: 'PAUSED' }, opensLane: true });
   }
 
   /** Deliveries that were held go out, oldest first. Only a paused endpoint is changed. @throws {NotFoundError} */
   async resume(tenant: Tenant, endpointId: string) {
-    return this.#changeStatus(tenant, endpointId, { from: ['PAUSED'], data: { status: 'ACTIVE' } });
+    return this.#changeStatus(tenant, endpointId, { from: ['PAUSED'], data: { status: 'ACTIVE' }, opensLane: true });
   }
 
   /** Deliveries are skipped from now on. @throws {InvalidInputError} @throws {NotFoundError} */
@@ -144,14 +146,14 @@ export class Endpoints {
     const expiresAt = new Date(now.getTime() + (given.overlapSeconds ?? OVERLAP_SECONDS_DEFAULT) * 1_000);
     await this.#requireRoomForSecret(tenant, input.endpointId, now);
     const id = newId();
-    const endpoint = await this.#change(tenant, input.endpointId, {
+    const data = {
       secrets: {
         create: { id, sealed: this.#seal(secret), createdAt: now },
         updateMany: { where: { expiresAt: null, id: { not: id } }, data: { expiresAt } },
         deleteMany: { expiresAt: { lt: now } },
       },
-    });
-    return { endpoint, secret };
+    };
+    return { endpoint: await this.#change(tenant, input.endpointId, { data }), secret };
   }
 
   async #requireRoomForSecret({ environmentId }: Tenant, endpointId: string, now: Date) {
@@ -161,25 +163,24 @@ export class Endpoints {
     throw new InvalidInputError([{ path: ['endpointId'], message }]);
   }
 
-  async #changeStatus(
-    tenant: Tenant,
-    endpointId: string,
-    { from, data }: { from: Prisma.EndpointWhereInput['status'][]; data: Prisma.EndpointUpdateInput },
-  ) {
+  async #changeStatus(tenant: Tenant, endpointId: string, { from, ...change }: Change & { from: EndpointStatus[] }) {
     const endpoint = await this.#prisma.endpoint.findFirst({ where: scope(tenant, endpointId) });
     if (!endpoint) throw notFound();
-    return from.includes(endpoint.status) ? this.#change(tenant, endpointId, data) : endpoint;
+    return from.includes(endpoint.status) ? this.#change(tenant, endpointId, change) : endpoint;
   }
 
-  async #change(tenant: Tenant, endpointId: string, data: Prisma.EndpointUpdateInput) {
+  /** The lane is locked first, so that it can't close while its endpoint gets a reason to have one. */
+  async #change(tenant: Tenant, endpointId: string, { data, opensLane = false }: Change) {
     const where = scope(tenant, endpointId);
-    try {
-      return await this.#prisma.endpoint.update({ where, data: { ...data, updatedAt: new Date() } });
-    } catch (error) {
-      // P2025: no row matched.
-      if ((error as { code?: string }).code === 'P2025') throw notFound();
-      throw error;
-    }
+    return this.#prisma.$transaction(async (transaction) => {
+      const endpoint = await transaction.endpoint.findFirst({ where });
+      if (!endpoint) throw notFound();
+      if (opensLane) {
+        await transaction.$executeRaw`insert into lanes (endpoint_id) values (${endpointId}::uuid)
+          on conflict (endpoint_id) do update set opened_at = lanes.opened_at`;
+      }
+      return transaction.endpoint.update({ where, data: { ...data, updatedAt: new Date() } });
+    });
   }
 
   #sealHeaders(headers: Record<string, string>) {
@@ -190,7 +191,12 @@ export class Endpoints {
   #seal = (text: string) => seal(text, this.#encryptionKey) as Uint8Array<ArrayBuffer>;
 }
 
-const OPEN_LANE = { lane: { upsert: { create: {}, update: {} } } } as const;
+/** What is written of an endpoint, and whether its deliveries go into a lane of its own by that. */
+interface Change {
+  data: Prisma.EndpointUpdateInput;
+  /** @default false */
+  opensLane?: boolean;
+}
 
 const scope = ({ environmentId }: Tenant, id: string) => ({ id, environmentId, deletedAt: null });
 

@@ -166,7 +166,8 @@ builder.mutationField('retryEvent', (t) =>
     args: { input: t.arg({ type: RetryEventInput, required: true, description: 'Which event, and where to.' }) },
     resolve: async (_, { input }, { services, caller }) => {
       const eventId = decodeInput('Event', input.eventId, 'eventId');
-      const endpointId = input.endpointId ? decodeInput('Endpoint', input.endpointId, 'endpointId') : null;
+      const isToOne = typeof input.endpointId === 'string';
+      const endpointId = isToOne ? decodeInput('Endpoint', input.endpointId as string, 'endpointId') : null;
       return { eventId, deliveryIds: await retryEvent(services.deliveries, caller, { eventId, endpointId }) };
     },
   }),

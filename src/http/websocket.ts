@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { GraphQLError } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
@@ -33,7 +33,13 @@ export function serveWebsockets({ server, handler, services, log }: WebsocketOpt
   const authenticate = (params: Record<string, unknown> | undefined) =>
     services.authenticator.authenticate(readConnectionParams(params));
   const present = (errors: readonly GraphQLError[], requestId: string) => presentErrors(errors, { requestId, log });
-  const requestIds = new Map<string, string>();
+  // One ID for all operations of a connection: the one that it came with, or a new one.
+  const requestIds = new WeakMap<object, string>();
+  const requestIdOf = ({ extra }: { extra: { request: IncomingMessage } }) => {
+    const requestId = requestIds.get(extra) ?? chooseRequestId(extra.request.headers[REQUEST_ID_HEADER]);
+    requestIds.set(extra, requestId);
+    return requestId;
+  };
 
   const disposable = useServer(
     {
@@ -42,11 +48,10 @@ export function serveWebsockets({ server, handler, services, log }: WebsocketOpt
           () => true,
           () => false,
         ),
-      onSubscribe: async ({ connectionParams, extra }, id, payload) => {
-        const requestId = chooseRequestId(extra.request.headers[REQUEST_ID_HEADER]);
-        requestIds.set(id, requestId);
+      onSubscribe: async (connection, _, payload) => {
+        const requestId = requestIdOf(connection);
         try {
-          const caller = await authenticate(connectionParams);
+          const caller = await authenticate(connection.connectionParams);
           return await prepare(handler, payload, { requestId, caller });
         } catch (error) {
           const wrapped = error instanceof GraphQLError ? error : wrap(error as Error);
@@ -55,12 +60,9 @@ export function serveWebsockets({ server, handler, services, log }: WebsocketOpt
       },
       execute: (args) => (args.rootValue as Enveloped).execute(args),
       subscribe: (args) => (args.rootValue as Enveloped).subscribe(args),
-      onNext: (_, id, __, ___, result) =>
-        result.errors ? { ...result, errors: present(result.errors, requestIds.get(id) ?? '') } : undefined,
-      onError: (_, id, __, errors) => present(errors.map(toError), requestIds.get(id) ?? ''),
-      onComplete: (_, id) => {
-        requestIds.delete(id);
-      },
+      onNext: (connection, _, __, ___, result) =>
+        result.errors ? { ...result, errors: present(result.errors, requestIdOf(connection)) } : undefined,
+      onError: (connection, _, __, errors) => present(errors.map(toError), requestIdOf(connection)),
     },
     socketServer,
     PING_MS,

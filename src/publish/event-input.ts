@@ -39,7 +39,7 @@ const key = z
 const inputSchema = z
   .object({
     type: z.string().refine(isEventType, `must be ${EVENT_TYPE_RULE}, for example invoice.paid.`),
-    payload: z.unknown(),
+    payload: z.unknown().optional(),
     body: z
       .string()
       .refine((text) => text.isWellFormed(), 'has half a surrogate pair in it: it must be Unicode text.')

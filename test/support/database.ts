@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { inject } from 'vitest';
+
+/** A database of a test's own. */
+export interface TestDatabase {
+  url: string;
+  query: <Row = Record<string, unknown>>(sql: string, values?: unknown[]) => Promise<Row[]>;
+  /** Drops it. Throws where a connection was left open: something was not stopped. */
+  drop(): Promise<void>;
+}
+
+/** Clones the migrated template. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await asAdmin((client) => client.query(`create database ${name} template posthorn`));
+  const url = new URL(inject('templateUrl'));
+  url.pathname = `/${name}`;
+  const pool = new pg.Pool({ connectionString: url.href, max: 2, application_name: 'test' });
+  return {
+    url: url.href,
+    query: async (sql, values) => (await pool.query(sql, values)).rows,
+    drop: async () => {
+      await pool.end();
+      await asAdmin(async (client) => {
+        const leaked = await findConnections(client, name);
+        await client.query(`drop database ${name} with (force)`);
+        if (leaked.length > 0) throw new Error(`Connections were left open: ${leaked.join('; ')}`);
+      });
+    },
+  };
+}
+
+/** Connections that are still there after they had time to close. */
+async function findConnections(client: pg.Client, name: string): Promise<string[]> {
+  const sql = 'select application_name, state, query from pg_stat_activity where datname = $1';
+  for (let left = 100; ; left -= 1) {
+    const { rows } = await client.query(sql, [name]);
+    if (rows.length === 0 || left === 0) return rows.map((row) => `${row.application_name} ${row.state} ${row.query}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+async function asAdmin<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const url = new URL(inject('templateUrl'));
+  url.pathname = '/postgres';
+  const client = new pg.Client({ connectionString: url.href });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
