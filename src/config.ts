@@ -94,11 +94,9 @@ type Environment = z.output<typeof environmentSchema>;
 export function readConfig(env: Record<string, string | undefined>): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = environmentSchema.safeParse(given);
-  if (!parsed.success) {
-    throw new StartupError(parsed.error.issues.map((issue) => `${String(issue.path[0])} ${issue.message}`).join('; '));
-  }
-  const faults = findMissingKeys(parsed.data);
-  if (faults.length > 0) throw new StartupError(faults.join('; '));
+  const faults = (parsed.error?.issues ?? []).map((issue) => `${String(issue.path[0])} ${issue.message}`);
+  faults.push(...findMissingKeys(given));
+  if (!parsed.success || faults.length > 0) throw new StartupError(faults.join('; '));
   return toConfig(parsed.data);
 }
 
@@ -106,7 +104,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
 export const readProcessConfig = () => readConfig(process.env);
 
 /** Keys may be made up only where one process owns the data: with the embedded default, outside production. */
-function findMissingKeys(env: Environment): string[] {
+function findMissingKeys(env: Record<string, string | undefined>): string[] {
   const mayMakeKeys = env.DATABASE_URL === undefined && env.NODE_ENV !== 'production';
   if (mayMakeKeys) return [];
   const where = env.NODE_ENV === 'production' ? 'NODE_ENV=production' : 'DATABASE_URL';

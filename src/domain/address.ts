@@ -22,12 +22,16 @@ export function makeAddressPolicy(allowedNetworks: string[]): AddressPolicy {
   const allowed = allowedNetworks.map((cidr) => ipaddr.parseCIDR(cidr));
   return (text) => {
     if (!ipaddr.isValid(text)) return false;
-    const address = ipaddr.process(text);
+    const address = ipaddr.process(normalise(text));
     if (allowed.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits)))
       return true;
     return address.kind() === 'ipv4' ? address.range() === 'unicast' : isPublicV6(address as ipaddr.IPv6);
   };
 }
+
+/** ipaddr.js takes `::8.8.8.8` for a mapped address; in the URL standard's form it can't. */
+const normalise = (text: string): string =>
+  text.includes(':') && !text.includes('%') ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;
 
 function isPublicV6(address: ipaddr.IPv6): boolean {
   if (address.match(NAT64_LOCAL) || address.match(IPV4_COMPATIBLE) || address.match(DOCUMENTATION_V6)) return false;

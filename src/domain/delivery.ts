@@ -128,9 +128,11 @@ function queue(state: DeliveryState, trigger: AttemptTrigger, context: Transitio
   };
 }
 
+const FRESH_SCHEDULE = { retryCount: 0, fallbackStatus: null, nextAttemptAt: null, deadLetteredAt: null } as const;
+
 function retryByHand(state: DeliveryState, restartSchedule: boolean, context: TransitionContext): DeliveryState {
   const schedule = restartSchedule
-    ? { retryCount: 0, maxRetries: context.retryPolicy.maxRetries, fallbackStatus: null, nextAttemptAt: null }
+    ? { ...FRESH_SCHEDULE, maxRetries: context.retryPolicy.maxRetries }
     : { fallbackStatus: state.status };
   return queue({ ...state, ...schedule }, 'MANUAL', context);
 }
@@ -176,12 +178,12 @@ const end = (state: DeliveryState, status: DeliveryStatus): DeliveryState => ({
   fallbackStatus: null,
   inLane: false,
   nextAttemptAt: null,
+  deadLetteredAt: null,
 });
 
 const deliver = (state: DeliveryState, now: Date): DeliveryState => ({
   ...end(state, 'DELIVERED'),
   deliveredAt: state.deliveredAt ?? now,
-  deadLetteredAt: null,
 });
 
 const fail = (state: DeliveryState, now: Date): DeliveryState => ({ ...end(state, 'FAILED'), deadLetteredAt: now });
@@ -195,6 +197,7 @@ const waitForRetry = (state: DeliveryState, nextAttemptAt: Date): DeliveryState 
 const fallBack = (state: DeliveryState, status: DeliveryStatus): DeliveryState => ({
   ...end(state, status),
   nextAttemptAt: status === 'RETRYING' ? state.nextAttemptAt : null,
+  deadLetteredAt: status === 'FAILED' ? state.deadLetteredAt : null,
 });
 
 export type EventStatus = 'PENDING' | 'DELIVERED' | 'FAILED' | 'SKIPPED';

@@ -36,13 +36,25 @@ export function retryDelayMs(policy: RetryPolicy, retry: number, random: number)
   return Math.round(seconds * 1_000 * (1 + policy.jitter * (2 * random - 1)));
 }
 
+/** The three forms of an HTTP date, RFC 9110 section 5.6.7. The last, of C's asctime(), names no zone and means UTC. */
+const HTTP_DATES = [
+  /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/,
+  /^[A-Z][a-z]{5,8}, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2} GMT$/,
+  /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/,
+];
+
 /**
  * Milliseconds that a `Retry-After` header asks for; null where it is missing or says nothing.
  * Seconds or an HTTP date, RFC 9110 section 10.2.3.
  */
 export function parseRetryAfter(header: string | undefined, now: Date): number | null {
-  if (header === undefined) return null;
-  const text = header.trim();
-  const ms = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - now.getTime();
-  return Number.isFinite(ms) && ms > 0 ? Math.min(ms, RETRY_AFTER_MS_MAX) : null;
+  const text = header?.trim() ?? '';
+  const ms = /^\d+$/.test(text) ? Number(text) * 1_000 : parseHttpDate(text) - now.getTime();
+  return ms > 0 ? Math.min(ms, RETRY_AFTER_MS_MAX) : null;
+}
+
+/** @returns milliseconds since the epoch; NaN where the text is no HTTP date */
+function parseHttpDate(text: string): number {
+  if (!HTTP_DATES.some((form) => form.test(text))) return Number.NaN;
+  return Date.parse(text.endsWith('GMT') ? text : `${text} GMT`);
 }

@@ -12,8 +12,19 @@ export interface ChangeCursor extends ChangePosition {
   at: Date;
 }
 
-const digits = z.string().regex(/^\d{1,19}$/);
-const cursorSchema = z.tuple([z.uuid(), digits, digits, digits]);
+/** Largest values of Postgres' xid8 and bigint, and of a JavaScript date in ms. */
+const XID_MAX = 2n ** 64n - 1n;
+const ID_MAX = 2n ** 63n - 1n;
+const TIME_MAX = 8_640_000_000_000_000n;
+
+const upTo = (max: bigint) =>
+  z
+    .string()
+    .regex(/^\d{1,20}$/)
+    .transform(BigInt)
+    .refine((number) => number <= max);
+
+const cursorSchema = z.tuple([z.uuid(), upTo(XID_MAX), upTo(ID_MAX), upTo(TIME_MAX)]);
 
 /** Opaque to clients. */
 export const encodeCursor = ({ environmentId, xid, id, at }: ChangeCursor): string =>
@@ -24,7 +35,7 @@ export function decodeCursor(text: string): ChangeCursor | null {
   const parsed = cursorSchema.safeParse(Buffer.from(text, 'base64url').toString().split(','));
   if (!parsed.success) return null;
   const [environmentId, xid, id, at] = parsed.data;
-  return { environmentId, xid: BigInt(xid), id: BigInt(id), at: new Date(Number(at)) };
+  return { environmentId, xid, id, at: new Date(Number(at)) };
 }
 
 /** Order of the change log. @returns less than 0 where `a` comes first */

@@ -1,0 +1,273 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { decodeId } from '../src/domain/ids.ts';
+import type { Posthorn } from '../src/main.ts';
+import { until, useTestBed } from './support/posthorn.ts';
+import { type ReceiverAnswer, useReceiver } from './support/receiver.ts';
+
+/** Makes no attempts itself: each test starts the workers that it needs. */
+const bed = useTestBed({ role: 'api' });
+const receiver = useReceiver();
+
+/** A lease of 10 s and time to spare. */
+const TAKEOVER = { timeout: 25_000, interval: 20 };
+
+const workers: Posthorn[] = [];
+const openGates: (() => void)[] = [];
+
+afterEach(async () => {
+  for (const open of openGates.splice(0)) open();
+  await Promise.all(workers.splice(0).map((worker) => worker.stop()));
+});
+
+async function startWorker(): Promise<Posthorn> {
+  const worker = await bed.startProcess({ role: 'worker' });
+  workers.push(worker);
+  return worker;
+}
+
+/** An answer that is held back until it is opened, at the latest when the test ends. */
+function makeGate() {
+  let open: () => void = () => {};
+  const opened = new Promise<ReceiverAnswer>((resolve) => {
+    open = () => resolve({});
+  });
+  openGates.push(open);
+  return { opened, open };
+}
+
+let count = 0;
+
+/** An endpoint that gets events of a type of its own. */
+async function createTarget(input: Record<string, unknown> = {}) {
+  count += 1;
+  const path = `/target-${count}`;
+  const type = `target-${count}.happened`;
+  const { id } = await bed.createEndpoint({ url: receiver.url(path), eventTypes: [type], ...input });
+  return { id, uuid: decodeId('Endpoint', id) as string, path, type };
+}
+
+type Target = Awaited<ReturnType<typeof createTarget>>;
+
+/** Publishes so many events in one go. @returns their IDs, in order */
+async function publishMany({ type }: Target, count: number): Promise<string[]> {
+  const answer = await bed.ask(
+    `mutation ($events: [PublishEventInput!]!) { publishEvents(input: { events: $events }) {
+      ... on PublishEventsPayload { results { event { id } } } } }`,
+    { events: Array.from({ length: count }, () => ({ type, payload: { of: type } })) },
+  );
+  return answer.results.map((result: { event: { id: string } }) => result.event.id);
+}
+
+async function countDeliveries({ uuid }: Target, where: string): Promise<number> {
+  const sql = `select count(*)::int as count from deliveries where endpoint_id = $1 and ${where}`;
+  const [row] = await bed.database.query<{ count: number }>(sql, [uuid]);
+  return row?.count ?? 0;
+}
+
+const waitUntilDelivered = (target: Target, count: number) =>
+  until(async () => (await countDeliveries(target, "status = 'DELIVERED'")) === count, `${count} deliveries`);
+
+interface LaneRow {
+  leased_by: string | null;
+  leased_until: Date | null;
+}
+
+const findLane = async ({ uuid }: Target): Promise<LaneRow | undefined> =>
+  (await bed.database.query<LaneRow>('select leased_by, leased_until from lanes where endpoint_id = $1', [uuid]))[0];
+
+const webhookIds = ({ path }: Target) => receiver.to(path).map(({ headers }) => headers['webhook-id']);
+
+/** In every stretch of time there were no more requests than the rate allows, but for those at its two ends. */
+function expectRate({ path }: Target, perSecond: number) {
+  const times = receiver.to(path).map(({ receivedAt }) => receivedAt);
+  for (let first = 0; first < times.length; first += 1) {
+    for (let last = first + 1; last < times.length; last += 1) {
+      const seconds = ((times[last] as number) - (times[first] as number)) / 1_000;
+      expect(last - first + 1).toBeLessThanOrEqual(Math.ceil(perSecond * seconds) + 3);
+    }
+  }
+}
+
+describe('a rate limit', () => {
+  it('holds over two processes on one database, and everything arrives once', async () => {
+    await Promise.all([startWorker(), startWorker()]);
+    const target = await createTarget({ rateLimitPerSecond: 10 });
+    await publishMany(target, 30);
+    await waitUntilDelivered(target, 30);
+    expectRate(target, 10);
+    expect(new Set(webhookIds(target)).size).toBe(30);
+    expect(receiver.to(target.path)).toHaveLength(30);
+  });
+
+  it('sends what waits oldest first', async () => {
+    await startWorker();
+    const target = await createTarget({ rateLimitPerSecond: 50 });
+    const ids = await publishMany(target, 25);
+    await waitUntilDelivered(target, 25);
+    const attempts = await bed.database.query<{ event: string; at: Date }>(
+      'select event_id::text as event, created_at as at from delivery_attempts where endpoint_id = $1',
+      [target.uuid],
+    );
+    const startedAt = new Map(attempts.map(({ event, at }) => [event, at.getTime()]));
+    const times = ids.map((id) => startedAt.get(decodeId('Event', id) as string));
+    expect(times).toEqual(times.toSorted());
+  });
+
+  it('holds when the lane passes from a process that stops to another one', async () => {
+    const first = await startWorker();
+    const target = await createTarget({ rateLimitPerSecond: 10 });
+    await publishMany(target, 30);
+    await receiver.waitFor(5, target.path);
+    await startWorker();
+    await first.stop();
+    await waitUntilDelivered(target, 30);
+    expectRate(target, 10);
+    expect(receiver.to(target.path)).toHaveLength(30);
+  });
+
+  it('of less than one a second is remembered by the process that takes the lane over', async () => {
+    const first = await startWorker();
+    const target = await createTarget({ rateLimitPerSecond: 0.25 });
+    await publishMany(target, 2);
+    await receiver.waitFor(1, target.path);
+    await first.stop();
+    await startWorker();
+    const [one, two] = await receiver.waitFor(2, target.path);
+    const apartMs = (two?.receivedAt ?? 0) - (one?.receivedAt ?? 0);
+    // One each 4 s, less a tick of the lane and the time that the requests took.
+    expect(apartMs).toBeGreaterThanOrEqual(3_500);
+  });
+
+  it('counts automatic retries too', async () => {
+    await startWorker();
+    const retryPolicy = { maxRetries: 1, delaysSeconds: [1], jitter: 0 };
+    const target = await createTarget({ rateLimitPerSecond: 10, retryPolicy });
+    receiver.answer = () => ({ status: 500 });
+    await publishMany(target, 12);
+    await until(async () => (await countDeliveries(target, "status = 'FAILED'")) === 12, 'all retries to be made');
+    expect(receiver.to(target.path)).toHaveLength(24);
+    expectRate(target, 10);
+  });
+
+  it('that is taken away lets the rest go at once, and the lane closes', async () => {
+    await startWorker();
+    const target = await createTarget({ rateLimitPerSecond: 0.001 });
+    await publishMany(target, 20);
+    await receiver.waitFor(1, target.path);
+    expect(await findLane(target)).toBeDefined();
+    await bed.ask('mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { __typename } }', {
+      input: { endpointId: target.id, rateLimitPerSecond: null },
+    });
+    await waitUntilDelivered(target, 20);
+    await until(async () => !(await findLane(target)), 'the lane to close');
+    await publishMany(target, 1);
+    await waitUntilDelivered(target, 21);
+  });
+});
+
+describe('an endpoint that never answers', () => {
+  it('does not hold up another one: what waits for it moves into a lane of its own', async () => {
+    await startWorker();
+    const gate = makeGate();
+    const stalled = await createTarget({ timeoutMs: 60_000 });
+    const healthy = await createTarget();
+    receiver.answer = ({ path }) => (path === stalled.path ? gate.opened : {});
+    await publishMany(stalled, 300);
+    await receiver.waitFor(1, stalled.path);
+    await publishMany(healthy, 100);
+    await waitUntilDelivered(healthy, 100);
+    expect(await countDeliveries(stalled, "status = 'PENDING'")).toBe(300);
+    await until(async () => (await countDeliveries(stalled, 'in_lane')) > 0, 'its deliveries to be moved');
+    expect(await findLane(stalled)).toBeDefined();
+    gate.open();
+    await waitUntilDelivered(stalled, 300);
+    await until(async () => !(await findLane(stalled)), 'the lane to close');
+    expect(new Set(webhookIds(stalled)).size).toBe(300);
+    expect(receiver.to(stalled.path)).toHaveLength(300);
+    expect(await countDeliveries(stalled, 'attempt_count <> 1 or in_lane')).toBe(0);
+  });
+
+  it('does not hold up another one even where five of them stall at once', async () => {
+    await startWorker();
+    const gate = makeGate();
+    const stalled: Target[] = [];
+    while (stalled.length < 5) stalled.push(await createTarget({ timeoutMs: 60_000 }));
+    const healthy = await createTarget();
+    receiver.answer = ({ path }) => (path === healthy.path ? {} : gate.opened);
+    for (const target of stalled) await publishMany(target, 100);
+    for (const target of stalled) await receiver.waitFor(1, target.path);
+    await publishMany(healthy, 100);
+    await waitUntilDelivered(healthy, 100);
+    for (const target of stalled) expect(await countDeliveries(target, "status = 'PENDING'")).toBe(100);
+    gate.open();
+    for (const target of stalled) await waitUntilDelivered(target, 100);
+    for (const target of stalled) expect(new Set(webhookIds(target)).size).toBe(100);
+    expect(receiver.requests).toHaveLength(600);
+  }, 60_000);
+
+  it('has a cap of requests in flight', async () => {
+    await startWorker();
+    const gate = makeGate();
+    const stalled = await createTarget({ timeoutMs: 60_000 });
+    receiver.answer = () => gate.opened;
+    await publishMany(stalled, 300);
+    await until(async () => (await countDeliveries(stalled, 'in_lane')) > 0, 'its deliveries to be moved');
+    // Out of the shared lane and out of its own.
+    expect(receiver.to(stalled.path).length).toBeLessThanOrEqual(128);
+    gate.open();
+    await waitUntilDelivered(stalled, 300);
+    expect(receiver.to(stalled.path)).toHaveLength(300);
+  });
+});
+
+describe('a lane', () => {
+  it('stays with a process that stops while its attempts are in flight, so that nobody makes them twice', async () => {
+    const first = await startWorker();
+    const gate = makeGate();
+    const target = await createTarget({ rateLimitPerSecond: 1_000, timeoutMs: 60_000 });
+    receiver.answer = () => gate.opened;
+    await publishMany(target, 3);
+    await receiver.waitFor(3, target.path);
+    const before = (await findLane(target)) as { leased_by: string; leased_until: Date };
+    await startWorker();
+    const stopped = first.stop();
+    // Either the lease is renewed, or it runs out and the other process takes it.
+    const after = await vi.waitFor(async () => {
+      const lane = (await findLane(target)) as { leased_by: string; leased_until: Date };
+      const isRenewed = lane.leased_until.getTime() > before.leased_until.getTime() + 5_000;
+      expect(isRenewed || lane.leased_by !== before.leased_by).toBe(true);
+      return lane;
+    }, TAKEOVER);
+    expect(after.leased_by).toBe(before.leased_by);
+    gate.open();
+    await stopped;
+    await waitUntilDelivered(target, 3);
+    expect(receiver.to(target.path)).toHaveLength(3);
+  }, 40_000);
+
+  it('of a process that stops is taken by another one with all that waits in it', async () => {
+    const first = await startWorker();
+    const target = await createTarget({ rateLimitPerSecond: 20 });
+    await publishMany(target, 40);
+    await receiver.waitFor(3, target.path);
+    await first.stop();
+    const sent = receiver.to(target.path).length;
+    expect(await countDeliveries(target, "status = 'DELIVERED'")).toBe(sent);
+    expect(await findLane(target)).toEqual({ leased_by: null, leased_until: null });
+    await startWorker();
+    await waitUntilDelivered(target, 40);
+    expect(receiver.to(target.path)).toHaveLength(40);
+  });
+
+  it('that is opened while deliveries wait in the shared lane gets those too', async () => {
+    const target = await createTarget();
+    await publishMany(target, 30);
+    await bed.ask('mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { __typename } }', {
+      input: { endpointId: target.id, rateLimitPerSecond: 20 },
+    });
+    await startWorker();
+    await waitUntilDelivered(target, 30);
+    expectRate(target, 20);
+    expect(receiver.to(target.path)).toHaveLength(30);
+  });
+});

@@ -1,0 +1,440 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type GraphqlAnswer, until, useTestBed } from './support/posthorn.ts';
+import { useReceiver } from './support/receiver.ts';
+
+const bed = useTestBed();
+const receiver = useReceiver();
+
+/** What one environment has: a key, and an ID of every type. */
+interface World {
+  key: string;
+  org: string;
+  env: string;
+  apiKey: string;
+  ep: string;
+  rt: string;
+  evt: string;
+  dlv: string;
+  att: string;
+}
+
+type Kind = Exclude<keyof World, 'key'>;
+
+const PREFIXES: Record<Kind, string> = {
+  org: 'org',
+  env: 'env',
+  apiKey: 'key',
+  ep: 'ep',
+  rt: 'rt',
+  evt: 'evt',
+  dlv: 'dlv',
+  att: 'att',
+};
+/** IDs that are well-formed and name nothing. */
+const NOTHING = Object.fromEntries(
+  Object.entries(PREFIXES).map(([kind, prefix]) => [kind, `${prefix}_01h455vb4pex5vsknk084sn02q`]),
+) as Record<Kind, string>;
+
+let own: World;
+let foreign: World;
+let sibling: World;
+
+beforeAll(async () => {
+  const [mine, other] = [await bed.createTenant('mine'), await bed.createTenant('other')];
+  own = await furnish(mine.organizationId, mine.environmentId, mine.key);
+  foreign = await furnish(other.organizationId, other.environmentId, other.key);
+  const made = await bed.ask(
+    `mutation ($id: ID!) { createEnvironment(input: { organizationId: $id, name: "test" }) {
+      ... on CreateEnvironmentPayload { environment { id } } } }`,
+    { id: mine.organizationId },
+    { key: own.key },
+  );
+  sibling = await furnish(mine.organizationId, made.environment.id, await bed.createKey(made.environment.id));
+});
+
+/** Delivers an event in an environment, and makes a second key in it. */
+async function furnish(org: string, env: string, key: string): Promise<World> {
+  const { id: ep } = await bed.createEndpoint({ url: receiver.url('/tenancy'), name: 'secret name' }, { key });
+  const { id: evt, deliveryIds } = await bed.publish(
+    { type: 'tenancy', sourceKey: 'same', idempotencyKey: 'same' },
+    { key },
+  );
+  const dlv = deliveryIds[0] as string;
+  const delivery = await until(async () => {
+    const read = await bed.ask(
+      `query ($id: ID!) { delivery(id: $id) { lastAttempt { id status } route { id } } }`,
+      { id: dlv },
+      { key },
+    );
+    return read.lastAttempt?.status === 'SUCCEEDED' && read;
+  }, 'the delivery');
+  const made = await bed.ask(
+    `mutation ($env: ID!) { createApiKey(input: { environmentId: $env, name: "x", scopes: [EVENTS_PUBLISH] }) {
+      ... on CreateApiKeyPayload { apiKey { id } } } }`,
+    { env },
+    { key },
+  );
+  return { key, org, env, apiKey: made.apiKey.id, ep, rt: delivery.route.id, evt, dlv, att: delivery.lastAttempt.id };
+}
+
+const ask = (document: string, id: string | undefined, world: World) =>
+  bed.graphql(document, { id }, { key: world.key });
+
+/** An answer without what differs from request to request, and without the ID that was asked for. */
+function strip({ data, errors, status }: GraphqlAnswer, id: string | undefined) {
+  const withoutIds = errors?.map(({ extensions, ...error }) => ({ ...error, code: extensions.code }));
+  return JSON.parse(JSON.stringify({ data, errors: withoutIds, status }).replaceAll(id ?? '-', 'ID'));
+}
+
+const TABLES = [
+  'organizations',
+  'environments',
+  'api_keys',
+  'endpoints',
+  'endpoint_secrets',
+  'routes',
+  'events',
+  'deliveries',
+  'delivery_attempts',
+];
+
+/** What is stored, of all tenants, but for when keys were last used. */
+async function readRows(): Promise<unknown[]> {
+  const sums: unknown[] = [];
+  for (const table of TABLES) {
+    const text = `md5(string_agg((to_jsonb(t) - 'last_used_at')::text, ',' order by id))`;
+    sums.push({ table, rows: await bed.database.query(`select count(*), ${text} from ${table} t`) });
+  }
+  return sums;
+}
+
+const QUERIES: [field: string, kind: Kind, document: string][] = [
+  ['endpoint', 'ep', 'query ($id: ID!) { endpoint(id: $id) { id name url routes { id } } }'],
+  ['event', 'evt', 'query ($id: ID!) { event(id: $id) { id body deliveries { edges { node { id } } } } }'],
+  ['delivery', 'dlv', 'query ($id: ID!) { delivery(id: $id) { id attempts { edges { node { id } } } } }'],
+  ['deliveryAttempt', 'att', 'query ($id: ID!) { deliveryAttempt(id: $id) { id requestUrl } }'],
+  ...(Object.keys(PREFIXES) as Kind[]).map((kind): [string, Kind, string] => [
+    `node of ${kind}`,
+    kind,
+    `query ($id: ID!) { node(id: $id) { id __typename
+      ... on Organization { name } ... on Environment { name organization { id } } ... on ApiKey { name }
+      ... on Endpoint { name } ... on Route { eventTypes } ... on Event { body } ... on Delivery { status }
+      ... on DeliveryAttempt { requestUrl } } }`,
+  ]),
+];
+
+const FILTERS: [field: string, kind: Kind, document: string][] = [
+  [
+    'deliveries.filter.eventId',
+    'evt',
+    'query ($id: ID!) { deliveries(filter: { eventId: $id }) { edges { node { id } } pageInfo { hasNextPage } } }',
+  ],
+  [
+    'deliveries.filter.endpointId',
+    'ep',
+    'query ($id: ID!) { deliveries(filter: { endpointId: $id }) { edges { node { id } } } }',
+  ],
+  [
+    'deliveryAttempts.filter.deliveryId',
+    'dlv',
+    'query ($id: ID!) { deliveryAttempts(filter: { deliveryId: $id }) { edges { node { id } } } }',
+  ],
+  [
+    'deliveryAttempts.filter.eventId',
+    'evt',
+    'query ($id: ID!) { deliveryAttempts(filter: { eventId: $id }) { edges { node { id } } } }',
+  ],
+  [
+    'deliveryAttempts.filter.endpointId',
+    'ep',
+    'query ($id: ID!) { deliveryAttempts(filter: { endpointId: $id }) { edges { node { id } } } }',
+  ],
+];
+
+const MUTATIONS: [field: string, kind: Kind, input: string][] = [
+  ['createEnvironment', 'org', 'organizationId: $id, name: "intruder"'],
+  ['createApiKey', 'env', 'environmentId: $id, name: "intruder", scopes: [DELIVERIES_READ]'],
+  ['revokeApiKey', 'apiKey', 'apiKeyId: $id'],
+  ['updateEndpoint', 'ep', 'endpointId: $id, url: "https://intruder.example.com"'],
+  ['deleteEndpoint', 'ep', 'endpointId: $id'],
+  ['pauseEndpoint', 'ep', 'endpointId: $id'],
+  ['resumeEndpoint', 'ep', 'endpointId: $id'],
+  ['disableEndpoint', 'ep', 'endpointId: $id, reason: "intruder"'],
+  ['enableEndpoint', 'ep', 'endpointId: $id'],
+  ['rotateEndpointSecret', 'ep', 'endpointId: $id'],
+  ['retryDelivery', 'dlv', 'deliveryId: $id'],
+  ['retryDelivery', 'dlv', 'deliveryId: $id, restartSchedule: true'],
+  ['retryDeliveryAttempt', 'att', 'attemptId: $id'],
+  ['retryEvent', 'evt', 'eventId: $id'],
+  ['recordDeliveryAttempt', 'dlv', 'deliveryId: $id, status: FAILED'],
+  ['cancelDelivery', 'dlv', 'deliveryId: $id'],
+];
+
+const mutation = (field: string, input: string) =>
+  `mutation ($id: ID!) { ${field}(input: { ${input} }) { __typename ... on Error { message } ... on InvalidInputError { issues { path message } } } }`;
+
+describe.each([
+  ['of another organization', () => foreign, [] as Kind[]],
+  // An organization's keys may know of its environments, and may make more of them.
+  ['of another environment of the same organization', () => sibling, ['org', 'env'] as Kind[]],
+])('an ID %s is like one that does not exist', (_, world, shared) => {
+  it.each(QUERIES.filter(([field, kind]) => !(field.startsWith('node') && shared.includes(kind))))(
+    'for %s',
+    async (_, kind, document) => {
+      const id = world()[kind];
+      expect((await ask(document, id, world())).data).toMatchObject(
+        Object.fromEntries([[document.match(/\{ (\w+)/)?.[1], { id }]]),
+      );
+      const answer = await ask(document, id, own);
+      expect(answer.errors).toBeUndefined();
+      expect(Object.values(answer.data)).toEqual([null]);
+      expect(strip(answer, id)).toEqual(strip(await ask(document, NOTHING[kind], own), NOTHING[kind]));
+    },
+  );
+
+  it.each(FILTERS)('for %s', async (_, kind, document) => {
+    const id = world()[kind];
+    const [theirs] = Object.values((await ask(document, id, world())).data) as { edges: unknown[] }[];
+    expect(theirs?.edges).toHaveLength(1);
+    const answer = await ask(document, id, own);
+    const [list] = Object.values(answer.data) as { edges: unknown[] }[];
+    expect(list?.edges).toEqual([]);
+    expect(strip(answer, id)).toEqual(strip(await ask(document, NOTHING[kind], own), NOTHING[kind]));
+  });
+
+  it.each(MUTATIONS.filter(([field]) => !(field === 'createEnvironment' && shared.includes('org'))))(
+    'for %s, and nothing of it changes',
+    async (field, kind, input) => {
+      const before = await readRows();
+      const id = world()[kind];
+      const answer = await ask(mutation(field, input), id, own);
+      expect(answer.errors).toBeUndefined();
+      expect(answer.data[field].__typename).toBe('NotFoundError');
+      expect(strip(answer, id)).toEqual(strip(await ask(mutation(field, input), NOTHING[kind], own), NOTHING[kind]));
+      expect(await readRows()).toEqual(before);
+    },
+  );
+
+  it('for retryEvent with an event of its own and an endpoint that is not', async () => {
+    const before = await readRows();
+    const run = (endpointId: string) =>
+      bed.graphql(
+        `mutation ($input: RetryEventInput!) { retryEvent(input: $input) { __typename ... on Error { message } } }`,
+        { input: { eventId: own.evt, endpointId } },
+        { key: own.key },
+      );
+    const answer = await run(world().ep);
+    expect(answer.data.retryEvent.__typename).toBe('NotFoundError');
+    expect(strip(answer, world().ep)).toEqual(strip(await run(NOTHING.ep), NOTHING.ep));
+    expect(await readRows()).toEqual(before);
+  });
+
+  it('for the cursor of a feed', async () => {
+    const theirs = await openFeed(world(), {});
+    await bed.publish({ type: 'cursor' }, { key: world().key });
+    const cursor = await until(() => theirs.batches[0]?.cursor, 'a cursor');
+    await theirs.close();
+    const feed = await openFeed(own, { after: cursor });
+    await until(() => feed.text.includes('"errors"'), 'the refusal');
+    await feed.close();
+    expect(feed.text).toContain('after is no cursor of this feed');
+    expect(feed.text).toContain('"BAD_USER_INPUT"');
+    expect(feed.batches).toEqual([]);
+  });
+
+  it.each([
+    ['eventId', 'evt'],
+    ['endpointId', 'ep'],
+    ['deliveryId', 'dlv'],
+  ] as const)("for a feed's filter on %s", async (name, kind) => {
+    const all = await openFeed(own, {});
+    await bed.publish({ type: 'feed.start' }, { key: own.key });
+    const after = await until(() => all.batches[0]?.cursor, 'a first change');
+    await all.close();
+
+    const theirs = await openFeed(world(), { filter: { [name]: world()[kind] } });
+    const filtered = await openFeed(own, { after, filter: { [name]: world()[kind] } });
+    const unfiltered = await openFeed(own, { after });
+    await bed.ask(
+      'mutation ($id: ID!) { retryDelivery(input: { deliveryId: $id }) { __typename } }',
+      { id: world().dlv },
+      { key: world().key },
+    );
+    await until(
+      () => theirs.batches.some(({ changes }) => changes.some(({ status }) => status === 'DELIVERED')),
+      'their change',
+    );
+    const { deliveryIds } = await bed.publish({ type: 'feed.end' }, { key: own.key });
+    const isLast = (id: string, status: string) => id === deliveryIds[0] && status === 'DELIVERED';
+    await until(
+      () =>
+        unfiltered.batches.some(({ changes }) => changes.some(({ delivery, status }) => isLast(delivery.id, status))),
+      'the last change',
+    );
+    const seen = unfiltered.batches.flatMap(({ changes }) => changes.map(({ delivery }) => delivery.environment.id));
+    for (const feed of [theirs, filtered, unfiltered]) await feed.close();
+    expect(filtered.text).not.toContain('"errors"');
+    expect(filtered.batches).toEqual([]);
+    expect(new Set(seen)).toEqual(new Set([own.env]));
+  });
+});
+
+interface Change {
+  status: string;
+  delivery: { id: string; environment: { id: string } };
+}
+
+/** A `deliveryChanges` subscription over SSE. */
+class Feed {
+  text = '';
+  readonly #controller = new AbortController();
+  #reading: Promise<void> = Promise.resolve();
+
+  async open(key: string, variables: object) {
+    const response = await fetch(`${bed.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${key}` },
+      body: JSON.stringify({
+        query: `subscription ($filter: DeliveryChangeFilter, $after: String) { deliveryChanges(filter: $filter, after: $after) {
+          cursor changes { status delivery { id environment { id } } } } }`,
+        variables,
+      }),
+      signal: this.#controller.signal,
+    });
+    this.#reading = this.#read(response);
+  }
+
+  async #read(response: Response) {
+    try {
+      for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>)
+        this.text += Buffer.from(chunk).toString();
+    } catch (error) {
+      if ((error as Error).name !== 'AbortError') throw error;
+    }
+  }
+
+  get batches(): { cursor: string; changes: Change[] }[] {
+    const blocks = this.text.split('\n\n').slice(0, -1);
+    return blocks.flatMap((block) => {
+      const data = block.match(/^data: *(\{.*)$/m)?.[1];
+      const batch = data && JSON.parse(data).data?.deliveryChanges;
+      return batch ? [batch] : [];
+    });
+  }
+
+  async close() {
+    this.#controller.abort();
+    await this.#reading;
+  }
+}
+
+async function openFeed(world: World, variables: object): Promise<Feed> {
+  const feed = new Feed();
+  await feed.open(world.key, variables);
+  return feed;
+}
+
+describe('lists', () => {
+  const LISTS: [field: string, kind: Kind][] = [
+    ['endpoints', 'ep'],
+    ['events', 'evt'],
+    ['deliveries', 'dlv'],
+    ['deliveryAttempts', 'att'],
+  ];
+
+  it.each(LISTS)('%s have what is of the own environment, and nothing else', async (field) => {
+    const document = `{ ${field}(first: 100) { edges { node { id } } } }`;
+    const ids = async (world: World) => {
+      const list = await bed.ask(document, {}, { key: world.key });
+      return list.edges.map(({ node }: { node: { id: string } }) => node.id) as string[];
+    };
+    const [mine, theirs, others] = [await ids(own), await ids(foreign), await ids(sibling)];
+    for (const list of [mine, theirs, others]) expect(list.length).toBeGreaterThan(0);
+    expect(new Set([...mine, ...theirs, ...others]).size).toBe(mine.length + theirs.length + others.length);
+  });
+
+  it.each(LISTS)("another tenant's cursor of %s is a place, and shows nothing of theirs", async (field) => {
+    const document = `query ($after: String, $before: String) { ${field}(first: 100, after: $after, before: $before) {
+      edges { cursor node { id } } } }`;
+    const mine = (await bed.ask(document, {}, { key: own.key })).edges;
+    const theirs = (await bed.ask(document, {}, { key: foreign.key })).edges;
+    const known = new Set(mine.map(({ node }: { node: { id: string } }) => node.id));
+    for (const { cursor, node: place } of theirs) {
+      const behind = (await bed.ask(document, { after: cursor }, { key: own.key })).edges;
+      const ahead = (await bed.ask(document, { before: cursor }, { key: own.key })).edges;
+      expect([...ahead, ...behind]).toEqual(mine);
+      for (const { node } of behind) expect(known.has(node.id) && node.id < place.id).toBe(true);
+    }
+  });
+
+  it('filters that fit rows of all tenants give the own ones', async () => {
+    const answer = await bed.graphql(
+      `{ events(filter: { sourceKey: "same" }) { edges { node { id } } }
+        deliveries(filter: { eventTypes: ["tenancy"], responseStatus: 200 }) { edges { node { id } } }
+        deliveryAttempts(filter: { statuses: [SUCCEEDED], triggers: [INITIAL], eventId: "${own.evt}" }) { edges { node { id } } }
+        endpoints(filter: { eventType: "tenancy" }) { edges { node { id } } } }`,
+      {},
+      { key: own.key },
+    );
+    expect(answer.data).toEqual({
+      events: { edges: [{ node: { id: own.evt } }] },
+      deliveries: { edges: [{ node: { id: own.dlv } }] },
+      deliveryAttempts: { edges: [{ node: { id: own.att } }] },
+      endpoints: { edges: [{ node: { id: own.ep } }] },
+    });
+  });
+});
+
+describe('publishing', () => {
+  it("an idempotency key is the environment's own", async () => {
+    expect(new Set([own.evt, foreign.evt, sibling.evt]).size).toBe(3);
+    const publish = (world: World, body: string) =>
+      bed.ask(
+        `mutation ($body: String!) { publishEvent(input: { type: "walled", body: $body, idempotencyKey: "walled" }) {
+          __typename ... on PublishEventPayload { duplicate event { id environment { id } } } } }`,
+        { body },
+        { key: world.key },
+      );
+    const answers = await Promise.all([publish(own, 'a'), publish(foreign, 'b'), publish(sibling, 'c')]);
+    expect(answers.map(({ event, duplicate }) => [duplicate, event?.environment.id])).toEqual([
+      [false, own.env],
+      [false, foreign.env],
+      [false, sibling.env],
+    ]);
+  });
+
+  it('an event goes to endpoints of its own environment only', async () => {
+    const { deliveryIds } = await bed.publish({ type: 'anything' }, { key: own.key });
+    expect(deliveryIds).toHaveLength(1);
+    const read = await bed.ask(
+      'query ($id: ID!) { delivery(id: $id) { endpoint { id } environment { id } organization { id } } }',
+      { id: deliveryIds[0] },
+      { key: own.key },
+    );
+    expect(read).toEqual({ endpoint: { id: own.ep }, environment: { id: own.env }, organization: { id: own.org } });
+  });
+
+  it('retryEvent without an endpoint goes to endpoints of the own environment only', async () => {
+    const retried = await bed.ask(
+      `mutation ($id: ID!) { retryEvent(input: { eventId: $id }) {
+        ... on RetryEventPayload { endpointCount deliveries { endpoint { id } } } } }`,
+      { id: own.evt },
+      { key: own.key },
+    );
+    expect(retried).toEqual({ endpointCount: 1, deliveries: [{ endpoint: { id: own.ep } }] });
+  });
+});
+
+describe('an organization', () => {
+  it('sees itself and all its environments', async () => {
+    for (const id of [own.org, own.env, sibling.env]) {
+      expect(await bed.ask('query ($id: ID!) { node(id: $id) { id } }', { id }, { key: own.key })).toEqual({ id });
+    }
+  });
+
+  it("the operator's key sees every organization, environment and key", async () => {
+    for (const id of [own.org, foreign.org, sibling.env, foreign.env, own.apiKey, foreign.apiKey]) {
+      expect(await bed.ask('query ($id: ID!) { node(id: $id) { id } }', { id })).toEqual({ id });
+    }
+  });
+});
