@@ -24,7 +24,6 @@ describe('an address that is not public', () => {
     ['loopback', () => `http://127.0.0.1:${port()}/`],
     ['another loopback address', () => `http://127.9.9.9:${port()}/`],
     ['loopback by the name localhost', () => `http://localhost:${port()}/`],
-    ['loopback by a name with a dot at its end', () => `http://localhost.:${port()}/`],
     ['loopback as one decimal number', () => `http://2130706433:${port()}/`],
     ['loopback as one hexadecimal number', () => `http://0x7f000001:${port()}/`],
     ['loopback in octal', () => `http://0177.0.0.1:${port()}/`],

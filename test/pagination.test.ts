@@ -521,14 +521,12 @@ describe('filters', () => {
     ['deliveryAttempts', () => ({ createdBefore: before }), []],
   ];
 
-  const cases = CASES.map(([field, filter, expected], index) => ({
-    title: `${field} ${index}`,
-    field,
-    filter,
-    expected,
-  }));
+  const cases = CASES.map(([field, filter, expected]) => {
+    const text = String(filter).replace(/^\(\) => \(|\)$/g, '');
+    return { title: `${field} with ${text} are ${expected.join(', ') || 'none'}`, field, filter, expected };
+  });
 
-  it.each(cases)('$title: $expected', async ({ field, filter, expected }) => {
+  it.each(cases)('$title', async ({ field, filter, expected }) => {
     const read = async (args: PageArgs): Promise<Page> =>
       bed.ask(
         `query (${VARIABLES}, $filter: ${TYPES[field]}) { ${field}(${ARGS}, filter: $filter) { ${SELECTION} } }`,

@@ -1,3 +1,4 @@
+import DataLoader from 'dataloader';
 import type { Pool } from 'pg';
 import type { Log } from '../log.ts';
 import { type DeliveryJob, type DeliveryQueue, type JobClaim, TOUCH_INTERVAL_MS } from '../queue/delivery-queue.ts';
@@ -6,16 +7,18 @@ import type { Signals } from '../storage/signals.ts';
 import type { Courier } from './courier.ts';
 import { PollLoop } from './poll-loop.ts';
 
-/** Deliveries of the shared lane that one process holds at once, in flight or about to be. */
+/** Deliveries of the shared lane that one process works on at once. What takes longer than a second gives its slot free. */
 const SLOTS = 256;
+/** Deliveries of the shared lane that one process holds at once, those that take long included. */
+const HELD_MAX = 2_048;
 /** Requests in flight to one endpoint out of the shared lane. */
 const IN_FLIGHT_PER_ENDPOINT_MAX = 64;
 /** Jobs of one fetch. */
 const FETCH_MAX = 100;
 /** A fetch waits until so many slots are free: a fetch of one costs as much as one of many. */
 const FETCH_MIN = 32;
-/** How long a delivery may wait for a place at its endpoint before the endpoint gets a lane of its own. */
-const WAIT_MS_MAX = 1_000;
+/** After so long, an attempt gives its slot free, and a delivery that waits for a place at its endpoint goes to a lane. */
+const PATIENCE_MS = 1_000;
 /** How often the queue is looked at when no signal came. */
 const POLL_MS = 1_000;
 
@@ -40,8 +43,11 @@ interface Held {
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #loop: PollLoop;
-  readonly #claims = new Map<string, JobClaim>();
+  /** In the order in which they were taken. */
+  readonly #claims = new Map<string, { claim: JobClaim; since: number }>();
   readonly #inFlight = new Map<string, number>();
+  /** Reads deliveries whose turn comes at the same time together. */
+  readonly #reload = new DataLoader((ids: readonly string[]) => this.#load(ids), { cache: false });
   #waiting: Held[] = [];
   #stopListening: (() => void) | undefined;
   #touchTimer: NodeJS.Timeout | undefined;
@@ -72,57 +78,93 @@ export class Dispatcher {
   /** @returns whether there may be more to do at once */
   async #turn(): Promise<boolean> {
     this.#parkLongWaiting();
-    const free = SLOTS - this.#claims.size;
+    const free = this.#freeSlots();
     if (free < FETCH_MIN) return false;
     const limit = Math.min(free, FETCH_MAX);
     const jobs = await this.#options.queue.fetch(limit);
     if (jobs.length === 0) return false;
-    for (const job of jobs) this.#claims.set(job.claim.id, job.claim);
+    const since = Date.now();
+    for (const { claim } of jobs) this.#claims.set(claim.id, { claim, since });
     await this.#begin(jobs);
     return jobs.length === limit;
   }
 
+  #freeSlots(): number {
+    const patientUntil = Date.now() - PATIENCE_MS;
+    let slow = 0;
+    for (const { since } of this.#claims.values()) {
+      if (since > patientUntil) break;
+      slow += 1;
+    }
+    return Math.min(SLOTS + slow, HELD_MAX) - this.#claims.size;
+  }
+
   async #begin(jobs: DeliveryJob[]) {
     const ids = jobs.map((job) => job.deliveryId);
-    const rows = await loadOutgoing(this.#options.pool, ids).catch((error) => {
+    const deliveries = await this.#load(ids).catch((error) => {
       // No longer refreshed, so another worker takes them after the heartbeat's time.
       for (const job of jobs) this.#claims.delete(job.claim.id);
       throw error;
     });
-    const deliveries = new Map(rows.map((row) => [row.id, row]));
-    for (const job of jobs) this.#route(job, deliveries.get(job.deliveryId));
+    for (const [index, job] of jobs.entries()) this.#route(job, deliveries[index]);
+  }
+
+  /** @returns in the order of the IDs; undefined where there is none */
+  async #load(ids: readonly string[]): Promise<(OutgoingDelivery | undefined)[]> {
+    const rows = new Map((await loadOutgoing(this.#options.pool, [...ids])).map((row) => [row.id, row]));
+    return ids.map((id) => rows.get(id));
   }
 
   #route(job: DeliveryJob, delivery: OutgoingDelivery | undefined) {
-    const { courier } = this.#options;
-    const isCurrent = delivery?.plan === job.plan && delivery.status === 'PENDING' && !delivery.inLane;
-    if (!delivery || !isCurrent) return this.#hold(job, courier.drop(job));
-    const mustWait = delivery.hasLane || delivery.endpointStatus !== 'ACTIVE' || delivery.isEndpointDeleted;
-    if (mustWait) return this.#hold(job, courier.requeue(delivery, job.claim, delivery.hasLane));
-    const held = { job, delivery, since: Date.now() };
-    if (this.#hasRoom(delivery.endpointId)) this.#send(held);
-    else this.#waiting.push(held);
+    if (delivery && this.#mayGo(job, delivery) && !this.#hasRoom(delivery.endpointId)) {
+      this.#waiting.push({ job, delivery, since: Date.now() });
+    } else {
+      this.#go(job, delivery);
+    }
   }
 
   #hasRoom = (endpointId: string) => (this.#inFlight.get(endpointId) ?? 0) < IN_FLIGHT_PER_ENDPOINT_MAX;
 
-  #send({ job, delivery }: Held) {
-    const { endpointId } = delivery;
+  /** Whether an attempt is to be made, and in the shared lane. */
+  #mayGo(job: DeliveryJob, delivery: OutgoingDelivery): boolean {
+    const isOpen = delivery.endpointStatus === 'ACTIVE' && !delivery.isEndpointDeleted;
+    return isCurrent(job, delivery) && isOpen && !delivery.hasLane;
+  }
+
+  #go(job: DeliveryJob, delivery: OutgoingDelivery | undefined) {
+    const work = () => this.#decide(job, delivery);
+    this.#hold(job, delivery ? this.#inTurn(delivery.endpointId, work) : work());
+  }
+
+  /** Makes the attempt, or ends the job where it is stale, or puts the delivery where its endpoint has it now. */
+  #decide(job: DeliveryJob, delivery: OutgoingDelivery | undefined): Promise<void> {
+    const { courier } = this.#options;
+    if (!delivery || !isCurrent(job, delivery)) return courier.drop(job);
+    if (!this.#mayGo(job, delivery)) return courier.requeue(delivery, job.claim, delivery.hasLane);
+    return courier.attempt(delivery, job.claim);
+  }
+
+  /** Counts work as in flight to an endpoint, and lets the next one go when it ends. */
+  async #inTurn(endpointId: string, work: () => Promise<void>) {
     this.#inFlight.set(endpointId, (this.#inFlight.get(endpointId) ?? 0) + 1);
-    const done = this.#options.courier.attempt(delivery, job.claim).finally(() => {
+    try {
+      await work();
+    } finally {
       const left = (this.#inFlight.get(endpointId) ?? 1) - 1;
       if (left === 0) this.#inFlight.delete(endpointId);
       else this.#inFlight.set(endpointId, left);
       this.#sendNextTo(endpointId);
-    });
-    this.#hold(job, done);
+    }
   }
 
+  /** What has waited may have been canceled, or overtaken by another plan, so it is read anew. */
   #sendNextTo(endpointId: string) {
     if (this.#waiting.length === 0 || this.#loop.isStopped) return;
     const index = this.#waiting.findIndex(({ delivery }) => delivery.endpointId === endpointId);
     const next = index < 0 ? undefined : this.#waiting.splice(index, 1)[0];
-    if (next) this.#send(next);
+    if (!next) return;
+    const work = async () => this.#decide(next.job, await this.#reload.load(next.job.deliveryId));
+    this.#hold(next.job, this.#inTurn(endpointId, work));
   }
 
   /** The slot is taken until the work's record is committed. */
@@ -134,12 +176,12 @@ export class Dispatcher {
       })
       .finally(() => {
         this.#claims.delete(job.claim.id);
-        if (SLOTS - this.#claims.size >= FETCH_MIN) this.#loop.wake();
+        if (this.#freeSlots() >= FETCH_MIN) this.#loop.wake();
       });
   }
 
   #parkLongWaiting() {
-    const oldest = Date.now() - WAIT_MS_MAX;
+    const oldest = Date.now() - PATIENCE_MS;
     const slow = new Set(
       this.#waiting.filter(({ since }) => since < oldest).map(({ delivery }) => delivery.endpointId),
     );
@@ -150,8 +192,12 @@ export class Dispatcher {
   }
 
   async #touch() {
-    await this.#options.queue.touch([...this.#claims.values()]).catch((error: Error) => {
+    await this.#options.queue.touch([...this.#claims.values()].map(({ claim }) => claim)).catch((error: Error) => {
       this.#options.log.warn({ error: error.message }, 'dispatcher.touch_failed');
     });
   }
 }
+
+/** Whether a job is of the delivery's present plan. */
+const isCurrent = (job: DeliveryJob, delivery: OutgoingDelivery): boolean =>
+  delivery.plan === job.plan && delivery.status === 'PENDING' && !delivery.inLane;

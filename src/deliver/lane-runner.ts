@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { newId } from '../domain/ids.ts';
 import type { Log } from '../log.ts';
-import { closeLane, leaseLanes, releaseLanes } from '../storage/lanes.ts';
+import { closeLane, type LeasedLane, leaseLanes, releaseLanes, renewLanes, saveLaneSlots } from '../storage/lanes.ts';
 import { loadLane, type OutgoingDelivery } from '../storage/load-outgoing.ts';
 import { inTransaction } from '../storage/transaction.ts';
 import type { Courier } from './courier.ts';
@@ -10,7 +10,7 @@ import { PollLoop } from './poll-loop.ts';
 
 /** A lane is its worker's for so long after the last renewal; then another takes it. */
 const LEASE_MS = 10_000;
-/** Renewed this often; a worker that could not renew stops sending before the lease ends. */
+/** Renewed more often than this; a worker that could not renew stops sending so long before the lease ends. */
 const LEASE_RENEW_MS = 2_000;
 /** How often each lane is looked at. Rates are kept to this grain. */
 const TICK_MS = 50;
@@ -67,8 +67,18 @@ export class LaneRunner {
   /** Begins no more attempts, waits for those in flight, and gives the leases back. */
   async stop(): Promise<void> {
     await this.#loop.stop();
+    // The leases must hold until the last attempt is on record, or another worker would make it again.
+    const keeper = setInterval(() => void this.#keepLeases(), LEASE_RENEW_MS);
     while ([...this.#lanes.values()].some((lane) => lane.isBusy || lane.inFlight.size > 0)) await sleep(10);
+    clearInterval(keeper);
+    await this.#saveSlots([...this.#lanes.values()]);
     await releaseLanes(this.#options.pool, this.#worker);
+  }
+
+  async #keepLeases() {
+    await renewLanes(this.#options.pool, { worker: this.#worker, leaseMs: LEASE_MS }).catch((error: Error) => {
+      this.#options.log.warn({ error: error.message }, 'lanes.renew_failed');
+    });
   }
 
   async #turn(): Promise<boolean> {
@@ -81,13 +91,22 @@ export class LaneRunner {
     return false;
   }
 
+  /** Only where the next attempt has to wait: anything else is no news to the next holder. */
+  async #saveSlots(lanes: Lane[]) {
+    const waiting = lanes.filter((lane) => lane.nextSlotAt > Date.now());
+    const slots = waiting.map(({ endpointId, nextSlotAt }) => ({ endpointId, nextSlotAt: new Date(nextSlotAt) }));
+    await saveLaneSlots(this.#options.pool, this.#worker, slots);
+  }
+
   async #renew(now: number) {
-    const held = await leaseLanes(this.#options.pool, { worker: this.#worker, leaseMs: LEASE_MS, max: LANES_MAX });
+    await this.#saveSlots([...this.#lanes.values()]);
+    const leased = await leaseLanes(this.#options.pool, { worker: this.#worker, leaseMs: LEASE_MS, max: LANES_MAX });
     this.#leasedUntil = now + LEASE_MS - LEASE_RENEW_MS;
-    this.#renewAt = now + (held.length === 0 ? IDLE_MS : LEASE_RENEW_MS);
-    for (const endpointId of held) if (!this.#lanes.has(endpointId)) this.#lanes.set(endpointId, newLane(endpointId));
+    this.#renewAt = now + IDLE_MS;
+    const held = new Set(leased.map((lane) => lane.endpointId));
+    for (const row of leased) if (!this.#lanes.has(row.endpointId)) this.#lanes.set(row.endpointId, newLane(row));
     for (const [endpointId, lane] of this.#lanes) {
-      lane.isLeased = held.includes(endpointId);
+      lane.isLeased = held.has(endpointId);
       if (!lane.isLeased && !lane.isBusy && lane.inFlight.size === 0) this.#lanes.delete(endpointId);
     }
   }
@@ -130,6 +149,8 @@ export class LaneRunner {
     if (unready.length > 0) return this.#requeue(unready);
     for (const delivery of deliveries) {
       if (!this.#takeRateSlot(lane, delivery.rateLimitPerSecond)) break;
+      // A slot that outlasts the lease is written down at once, and holds also where this worker dies.
+      if (lane.nextSlotAt - Date.now() > LEASE_MS - LEASE_RENEW_MS) await this.#saveSlots([lane]);
       this.#send(lane, delivery);
     }
   }
@@ -143,8 +164,10 @@ export class LaneRunner {
   #takeRateSlot(lane: Lane, ratePerSecond: number | null): boolean {
     if (ratePerSecond === null) return true;
     const now = Date.now();
-    if (now < lane.nextSlotAt) return false;
     const intervalMs = 1_000 / ratePerSecond;
+    // A slot of a lower rate that was set before does not hold up the present one.
+    lane.nextSlotAt = Math.min(lane.nextSlotAt, now + intervalMs);
+    if (now < lane.nextSlotAt) return false;
     lane.nextSlotAt = Math.max(lane.nextSlotAt + intervalMs, now - TICK_MS + intervalMs);
     return true;
   }
@@ -162,10 +185,10 @@ export class LaneRunner {
   }
 }
 
-const newLane = (endpointId: string): Lane => ({
+const newLane = ({ endpointId, nextSlotAt }: LeasedLane): Lane => ({
   endpointId,
   inFlight: new Map(),
-  nextSlotAt: 0,
+  nextSlotAt: nextSlotAt?.getTime() ?? 0,
   idleUntil: 0,
   isBusy: false,
   isLeased: true,

@@ -21,17 +21,25 @@ const GLOBAL_UNICAST_V6 = ipaddr.IPv6.parseCIDR('2000::/3');
 export function makeAddressPolicy(allowedNetworks: string[]): AddressPolicy {
   const allowed = allowedNetworks.map((cidr) => ipaddr.parseCIDR(cidr));
   return (text) => {
-    if (!ipaddr.isValid(text)) return false;
-    const address = ipaddr.process(normalise(text));
+    const normal = normalise(text);
+    if (normal === null) return false;
+    const address = ipaddr.process(normal);
     if (allowed.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits)))
       return true;
     return address.kind() === 'ipv4' ? address.range() === 'unicast' : isPublicV6(address as ipaddr.IPv6);
   };
 }
 
-/** ipaddr.js takes `::8.8.8.8` for a mapped address; in the URL standard's form it can't. */
-const normalise = (text: string): string =>
-  text.includes(':') && !text.includes('%') ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;
+/**
+ * An address as the URL standard writes it; null where the text is none, or has a zone, which only local ones have.
+ * As it stands, ipaddr.js would take `::8.8.8.8` for a mapped address.
+ */
+function normalise(text: string): string | null {
+  if (!ipaddr.isValid(text)) return null;
+  if (!text.includes(':')) return text;
+  const url = `http://[${text}]`;
+  return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : null;
+}
 
 function isPublicV6(address: ipaddr.IPv6): boolean {
   if (address.match(NAT64_LOCAL) || address.match(IPV4_COMPATIBLE) || address.match(DOCUMENTATION_V6)) return false;

@@ -153,7 +153,7 @@ function applyRecord(
   record: Extract<Happening, { type: 'recorded' }>,
   context: TransitionContext,
 ): DeliveryState {
-  const replanned = { ...state, fallbackStatus: null };
+  const replanned = { ...state, fallbackStatus: null, deadLetteredAt: null };
   switch (record.status) {
     case 'DELIVERED':
       return deliver(replanned, context.now);

@@ -62,7 +62,8 @@ export const EventRef = builder.prismaNode('Event', {
     }),
     payload: t.field({
       type: 'JSON',
-      description: 'The body as JSON. A body that is no JSON, or the JSON value null, is given as the text that it is.',
+      description:
+        'The body as JSON. A body that is no JSON, the JSON value null, or nested more than 500 deep is given as the text that it is.',
       resolve: ({ body }) => parsePayload(Buffer.from(body).toString('utf8')),
     }),
     body: t.string({
@@ -106,12 +107,22 @@ export const EventRef = builder.prismaNode('Event', {
   }),
 });
 
+/** JSON that is nested deeper is given as text: what writes the answer would run out of stack. */
+const PAYLOAD_DEPTH_MAX = 500;
+
 function parsePayload(text: string): unknown {
   try {
-    return JSON.parse(text) ?? text;
+    const payload = JSON.parse(text);
+    const isUnfit = payload === null || payload === Infinity || payload === -Infinity;
+    return isUnfit || isDeeper(payload, PAYLOAD_DEPTH_MAX) ? text : payload;
   } catch {
     return text;
   }
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1));
 }
 
 const EventFilter = builder.inputType('EventFilter', {

@@ -1,7 +1,7 @@
 import type { ClientBase, Pool } from 'pg';
 import { encodeId } from '../domain/ids.ts';
 import type { Tenant } from '../domain/tenant.ts';
-import { IdempotencyConflictError, RequestError } from '../errors.ts';
+import { IdempotencyConflictError, InvalidInputError, RequestError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import { findEventsByKey } from '../storage/find-events-by-key.ts';
@@ -71,7 +71,9 @@ export class Publisher {
 
   /** Stores all events or none, in their order. @throws as {@link publish}, paths begin with `events` and the index */
   publishAll(tenant: Tenant, inputs: PublishInput[]): Promise<PublishedEvent[]> {
-    return this.#submit(inputs.map((input, index) => makeEvent(tenant, input, ['events', String(index)])));
+    const events = inputs.map((input, index) => makeEvent(tenant, input, ['events', String(index)]));
+    refuseContradictions(events);
+    return this.#submit(events);
   }
 
   #submit(events: EventRow[]): Promise<PublishedEvent[]> {
@@ -122,10 +124,24 @@ export class Publisher {
     }
   }
 
-  #flushWithout(groups: Group[], refused: Map<Group, IdempotencyConflictError>) {
-    for (const [group, error] of refused) group.reject(error);
-    const rest = groups.filter((group) => !refused.has(group));
-    return rest.length > 0 ? this.#flush(rest) : Promise.resolve();
+  /**
+   * A group that conflicts with an event stored before is answered. One that conflicts with a group of its own
+   * transaction, which is not stored now, has to wait until that one is.
+   */
+  async #flushWithout(groups: Group[], refused: Map<Group, IdempotencyConflictError>): Promise<void> {
+    const own = new Set(groups.flatMap((group) => group.events.map((event) => event.id)));
+    const final = [...refused].filter(([, error]) => !own.has(error.eventId));
+    for (const [group, error] of final) group.reject(error);
+    const isFinal = new Set(final.map(([group]) => group));
+    const rest = groups.filter((group) => !isFinal.has(group));
+    const accepted = rest.filter((group) => !refused.has(group));
+    if (accepted.length === 0) {
+      for (const group of rest) await this.#flush([group]);
+      return;
+    }
+    await this.#flush(accepted);
+    const waiting = rest.filter((group) => refused.has(group));
+    if (waiting.length > 0) await this.#flush(waiting);
   }
 
   async #store(client: ClientBase, groups: Group[]): Promise<Map<string, PublishedEvent>> {
@@ -185,6 +201,20 @@ export class Publisher {
       },
       'event.published',
     );
+  }
+}
+
+/** One call must not use a key for two different events. @throws {InvalidInputError} */
+function refuseContradictions(events: EventRow[]) {
+  const byKey = new Map<string, EventRow>();
+  for (const [index, event] of events.entries()) {
+    if (event.idempotencyKey === null) continue;
+    const first = byKey.get(event.idempotencyKey);
+    if (first && !isSameContent(first, event)) {
+      const message = 'is used twice in this call, for events with different content.';
+      throw new InvalidInputError([{ path: ['events', String(index), 'idempotencyKey'], message }]);
+    }
+    byKey.set(event.idempotencyKey, event);
   }
 }
 

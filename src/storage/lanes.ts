@@ -22,12 +22,18 @@ export interface LeaseOptions {
   max: number;
 }
 
+export interface LeasedLane {
+  endpointId: string;
+  /** When the rate limit lets the next attempt begin; null: now. */
+  nextSlotAt: Date | null;
+}
+
 /**
  * Renews the leases that a worker holds, and takes lanes that nobody holds.
  *
- * @returns endpoints whose lanes are this worker's until the lease ends
+ * @returns lanes that are this worker's until the lease ends
  */
-export async function leaseLanes(pool: Pool, { worker, leaseMs, max }: LeaseOptions): Promise<string[]> {
+export async function leaseLanes(pool: Pool, { worker, leaseMs, max }: LeaseOptions): Promise<LeasedLane[]> {
   const { rows } = await pool.query({
     name: 'lease-lanes',
     text: `
@@ -38,10 +44,30 @@ export async function leaseLanes(pool: Pool, { worker, leaseMs, max }: LeaseOpti
       )
       update lanes l set leased_by = $1, leased_until = now() + $2 * interval '1 ms'
       from candidates c where l.endpoint_id = c.endpoint_id
-      returning l.endpoint_id as id`,
+      returning l.endpoint_id as "endpointId", l.next_slot_at as "nextSlotAt"`,
     values: [worker, leaseMs, max],
   });
-  return rows.map((row) => row.id);
+  return rows;
+}
+
+/** Writes down when rate limits let the next attempts begin, for whoever holds the lanes later. */
+export async function saveLaneSlots(pool: Pool, worker: string, lanes: LeasedLane[]): Promise<void> {
+  if (lanes.length === 0) return;
+  await pool.query({
+    name: 'save-lane-slots',
+    text: `update lanes l set next_slot_at = i.next_slot_at
+      from unnest($2::uuid[], $3::timestamptz[]) as i(endpoint_id, next_slot_at)
+      where l.endpoint_id = i.endpoint_id and l.leased_by = $1`,
+    values: [worker, lanes.map((lane) => lane.endpointId), lanes.map((lane) => lane.nextSlotAt)],
+  });
+}
+
+/** Renews the leases that a worker holds, and takes no more. */
+export async function renewLanes(pool: Pool, { worker, leaseMs }: Omit<LeaseOptions, 'max'>): Promise<void> {
+  await pool.query("update lanes set leased_until = now() + $2 * interval '1 ms' where leased_by = $1", [
+    worker,
+    leaseMs,
+  ]);
 }
 
 /** Gives a worker's lanes free at once, so that others need not wait for the leases to end. */

@@ -117,12 +117,20 @@ describe('without allowed networks', () => {
     },
   );
 
-  it.each(['', 'localhost', 'example.com', '[2606:4700:4700::1111]', '256.1.1.1', '1.1.1.1/32', '1.1.1.1:80', ':::1'])(
-    'what is no address is not reached: %j',
-    (text) => {
-      expect(isPublic(text)).toBe(false);
-    },
-  );
+  it.each([
+    '',
+    'localhost',
+    'example.com',
+    '[2606:4700:4700::1111]',
+    '256.1.1.1',
+    '1.1.1.1/32',
+    '1.1.1.1:80',
+    ':::1',
+    '2606:4700:4700::01111',
+    '::ffff:08.8.8.8',
+  ])('what is no address is not reached: %j', (text) => {
+    expect(isPublic(text)).toBe(false);
+  });
 });
 
 describe('allowed networks', () => {

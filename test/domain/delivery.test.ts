@@ -566,9 +566,11 @@ describe('every way that a delivery can take', () => {
     ['only what is queued stands in a lane', (s) => !s.inLane || isQueued(s)],
     ["what is held stands in its endpoint's own lane", (s) => s.status !== 'HELD' || s.inLane],
     ['retries used are never more than there are', (s) => s.retryCount >= 0 && s.retryCount <= s.maxRetries],
-    ['what failed has a time of it', (s) => s.status !== 'FAILED' || s.deadLetteredAt !== null],
     ['what was delivered has a time of it', (s) => s.status !== 'DELIVERED' || s.deliveredAt !== null],
-    ['what was delivered is no dead letter', (s) => s.status !== 'DELIVERED' || s.deadLetteredAt === null],
+    [
+      'only a dead letter has a time at which it became one, also while a retry by hand may yet save it',
+      (s) => (s.deadLetteredAt !== null) === (s.status === 'FAILED' || s.fallbackStatus === 'FAILED'),
+    ],
     [
       'at its end is what neither waits nor is queued',
       (s) => isAtEnd(s.status) !== (isQueued(s) || s.status === 'RETRYING'),

@@ -111,6 +111,7 @@ CREATE TABLE "lanes" (
     "opened_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "leased_by" UUID,
     "leased_until" TIMESTAMPTZ(3),
+    "next_slot_at" TIMESTAMPTZ(3),
 
     CONSTRAINT "lanes_pkey" PRIMARY KEY ("endpoint_id")
 );
