@@ -112,7 +112,7 @@ describe('a retry by hand while the schedule runs', () => {
     for (const attemptCount of [2, 3, 4, 5, 6]) {
       expect(await retry(deliveryId)).toMatchObject({
         __typename: 'RetryDeliveryPayload',
-        delivery: { id: deliveryId, status: 'PENDING', nextAttemptAt: before.nextAttemptAt },
+        delivery: { id: deliveryId, nextAttemptAt: before.nextAttemptAt },
       });
       const { attempts, updatedAt, ...after } = await waitForAttempts(deliveryId, attemptCount);
       const { attempts: _, updatedAt: __, ...expected } = { ...before, attemptCount };
@@ -246,7 +246,7 @@ describe('restartSchedule', () => {
     const target = await createTarget({ retryPolicy: { maxRetries: 1, delaysSeconds: [1], jitter: 0 } });
     const { deliveryId } = await target.publish();
     expect(await bed.waitForStatus(deliveryId, 'FAILED')).toMatchObject({ retryCount: 1, attemptCount: 2 });
-    expect(await retry(deliveryId, true)).toMatchObject({ delivery: { status: 'PENDING', retryCount: 0 } });
+    expect(await retry(deliveryId, true)).toMatchObject({ delivery: { retryCount: 0 } });
     const delivery = await until(async () => {
       const found = await bed.readDelivery(deliveryId);
       return found.status === 'FAILED' && found.attemptCount === 4 ? found : null;
@@ -374,7 +374,7 @@ describe('retryDeliveryAttempt', () => {
     const attemptId = before.attempts[0]?.id as string;
     expect(await retryAttempt(attemptId)).toMatchObject({
       attempt: { id: attemptId },
-      delivery: { id: deliveryId, status: 'PENDING' },
+      delivery: { id: deliveryId },
     });
     expect(await waitForAttempts(deliveryId, 2)).toMatchObject({
       status: 'RETRYING',
@@ -652,8 +652,7 @@ describe('recordDeliveryAttempt', () => {
     const { deliveryId, target } = await failOnce();
     receiver.answer = () => SUCCEEDED;
     expect(await record({ deliveryId, status: 'PENDING', responseStatus: 500 })).toMatchObject({
-      delivery: { status: 'PENDING' },
-      attempt: { number: 2, status: 'FAILED' },
+      attempt: { number: 2, trigger: 'EXTERNAL', status: 'FAILED' },
     });
     const delivery = await bed.waitForStatus(deliveryId, 'DELIVERED');
     expect(triggersOf(delivery)).toEqual(['INITIAL FAILED', 'EXTERNAL FAILED', 'RETRY SUCCEEDED']);

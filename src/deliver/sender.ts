@@ -15,8 +15,6 @@ import { keepResponseBody, RESPONSE_BODY_BYTES_KEPT } from './response-body.ts';
 
 /** What an endpoint may send at the most before Posthorn hangs up: more is never looked at. */
 const RESPONSE_BODY_BYTES_READ = 65_536;
-/** Connections to one origin, and so requests in flight to it. */
-const CONNECTIONS_PER_ORIGIN = 128;
 /** Below the 5 s after which many servers close an idle connection. */
 const KEEP_ALIVE_MS = 4_000;
 /** Secrets and headers that are kept open in memory, so that they need not be unsealed for every attempt. */
@@ -58,8 +56,9 @@ export class Sender {
 
   constructor(options: SenderOptions) {
     this.#options = options;
+    // As many connections as there are requests in flight, which the lanes bound: many endpoints may share an origin,
+    // and those that stall must not take the others' connections.
     this.#agent = new Agent({
-      connections: CONNECTIONS_PER_ORIGIN,
       keepAliveTimeout: KEEP_ALIVE_MS,
       // The attempt's own deadline covers these.
       headersTimeout: 0,

@@ -104,12 +104,12 @@ export class Endpoints {
 
   /** Deliveries are held from now on. A disabled endpoint stays disabled. @throws {NotFoundError} */
   async pause(tenant: Tenant, endpointId: string) {
-    return this.#changeStatus(tenant, endpointId, { from: ['ACTIVE'], data: { status: 'PAUSED' }, opensLane: true });
+    return this.#change(tenant, endpointId, { from: ['ACTIVE'], data: { status: 'PAUSED' }, opensLane: true });
   }
 
   /** Deliveries that were held go out, oldest first. Only a paused endpoint is changed. @throws {NotFoundError} */
   async resume(tenant: Tenant, endpointId: string) {
-    return this.#changeStatus(tenant, endpointId, { from: ['PAUSED'], data: { status: 'ACTIVE' }, opensLane: true });
+    return this.#change(tenant, endpointId, { from: ['PAUSED'], data: { status: 'ACTIVE' }, opensLane: true });
   }
 
   /** Deliveries are skipped from now on. @throws {InvalidInputError} @throws {NotFoundError} */
@@ -123,13 +123,13 @@ export class Endpoints {
       disabledReason: reason || DISABLED_REASON_DEFAULT,
       disabledAt: new Date(),
     } as const;
-    return this.#changeStatus(tenant, endpointId, { from: ['ACTIVE', 'PAUSED'], data });
+    return this.#change(tenant, endpointId, { from: ['ACTIVE', 'PAUSED'], data });
   }
 
   /** Deliveries go out again. Those skipped meanwhile can be retried by hand. @throws {NotFoundError} */
   async enable(tenant: Tenant, endpointId: string) {
     const data = { status: 'ACTIVE', disabledReason: null, disabledAt: null } as const;
-    return this.#changeStatus(tenant, endpointId, { from: ['DISABLED'], data });
+    return this.#change(tenant, endpointId, { from: ['DISABLED'], data });
   }
 
   /**
@@ -163,22 +163,22 @@ export class Endpoints {
     throw new InvalidInputError([{ path: ['endpointId'], message }]);
   }
 
-  async #changeStatus(tenant: Tenant, endpointId: string, { from, ...change }: Change & { from: EndpointStatus[] }) {
-    const endpoint = await this.#prisma.endpoint.findFirst({ where: scope(tenant, endpointId) });
-    if (!endpoint) throw notFound();
-    return from.includes(endpoint.status) ? this.#change(tenant, endpointId, change) : endpoint;
-  }
-
-  /** The lane is locked first, so that it can't close while its endpoint gets a reason to have one. */
-  async #change(tenant: Tenant, endpointId: string, { data, opensLane = false }: Change) {
-    const where = scope(tenant, endpointId);
+  /**
+   * Writes a change, in a transaction that holds the endpoint's lane, so that it can't close while its endpoint gets a
+   * reason to have one, and the endpoint's row, so that its status is still the one that was looked at.
+   */
+  async #change(tenant: Tenant, endpointId: string, { data, from, opensLane = false }: Change) {
     return this.#prisma.$transaction(async (transaction) => {
-      const endpoint = await transaction.endpoint.findFirst({ where });
-      if (!endpoint) throw notFound();
+      const where = scope(tenant, endpointId);
+      if (!(await transaction.endpoint.findFirst({ where }))) throw notFound();
       if (opensLane) {
         await transaction.$executeRaw`insert into lanes (endpoint_id) values (${endpointId}::uuid)
           on conflict (endpoint_id) do update set opened_at = lanes.opened_at`;
       }
+      await transaction.$executeRaw`select 1 from endpoints where id = ${endpointId}::uuid for update`;
+      const endpoint = await transaction.endpoint.findFirst({ where });
+      if (!endpoint) throw notFound();
+      if (from && !from.includes(endpoint.status)) return endpoint;
       return transaction.endpoint.update({ where, data: { ...data, updatedAt: new Date() } });
     });
   }
@@ -194,6 +194,8 @@ export class Endpoints {
 /** What is written of an endpoint, and whether its deliveries go into a lane of its own by that. */
 interface Change {
   data: Prisma.EndpointUpdateInput;
+  /** Statuses that the change is for; in any other the endpoint stays as it is. @default every status */
+  from?: EndpointStatus[];
   /** @default false */
   opensLane?: boolean;
 }

@@ -73,7 +73,7 @@ export const builder = new SchemaBuilder<Types>({
       nullable: true,
       args: { id: { description: 'ID of any type, for example `dlv_…`.' } },
       resolve: async (_, { id }, __, ___, resolveNode) => {
-        const node = await resolveNode(id);
+        const node = await Promise.resolve(resolveNode(id)).catch(nullWhereMissing);
         const isDeleted = (node as { deletedAt?: Date | null } | null)?.deletedAt;
         return isDeleted ? null : node;
       },
@@ -85,7 +85,12 @@ export const builder = new SchemaBuilder<Types>({
     endCursorFieldOptions: { description: 'Cursor of the last edge; null where the page is empty.' },
     cursorFieldOptions: { description: 'Place of this edge in the list, for `after` and `before`.', type: 'String' },
     nodeFieldOptions: { description: 'What stands at this place.', nullable: false },
-    edgesFieldOptions: { description: 'The page, newest first.', nullable: { list: false, items: false } },
+    edgesFieldOptions: {
+      description: 'The page, newest first.',
+      nullable: { list: false, items: false },
+      // The connection's own field has counted the page's length.
+      complexity: { field: 1, multiplier: 1 },
+    },
     pageInfoFieldOptions: { description: 'Where this page stands in the list.' },
     defaultConnectionTypeOptions: { description: 'A page of a list, newest first.' },
     defaultEdgeTypeOptions: { description: 'One place of a list.' },
@@ -95,6 +100,12 @@ export const builder = new SchemaBuilder<Types>({
     beforeArgOptions: { description: 'Only what comes before this cursor.' },
   },
 });
+
+/** P2025: Prisma found no such row. */
+function nullWhereMissing(error: { code?: string }): null {
+  if (error.code === 'P2025') return null;
+  throw error;
+}
 
 builder.queryType({ description: 'Reads. Everything is within the environment of the API key.' });
 builder.mutationType({

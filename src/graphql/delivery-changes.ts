@@ -79,7 +79,7 @@ builder.subscriptionField('deliveryChanges', (t) =>
           deliveryId: decodeOptional('Delivery', filter?.deliveryId, 'filter.deliveryId'),
           statuses: filter?.statuses ?? undefined,
         },
-        after ? readCursor(after, caller.environmentId) : null,
+        typeof after === 'string' ? readCursor(after, caller.environmentId) : null,
       ),
     resolve: (batch) => batch,
   }),

@@ -5,6 +5,7 @@ import type { Scope } from '../generated/prisma/enums.ts';
 import type { DeliveryWhereInput } from '../generated/prisma/models/Delivery.ts';
 import { builder } from './builder.ts';
 import { AttemptConnectionRef, AttemptEdgeRef, DeliveryAttemptRef } from './delivery-attempt.ts';
+import { checkFilterTexts } from './filter-text.ts';
 import { decodeArgument, decodeOptional } from './ids.ts';
 import { loadNestedPage, pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
 
@@ -108,7 +109,11 @@ const DeliveryFilter = builder.inputType('DeliveryFilter', {
 
 function toWhere(filter: typeof DeliveryFilter.$inferInput): DeliveryWhereInput {
   const { statuses, eventTypes, responseStatus, createdAfter, createdBefore } = filter;
-  if (responseStatus && (responseStatus < RESPONSE_STATUS_MIN || responseStatus > RESPONSE_STATUS_MAX)) {
+  checkFilterTexts('filter.eventTypes', eventTypes);
+  if (
+    typeof responseStatus === 'number' &&
+    (responseStatus < RESPONSE_STATUS_MIN || responseStatus > RESPONSE_STATUS_MAX)
+  ) {
     const range = `${RESPONSE_STATUS_MIN} to ${RESPONSE_STATUS_MAX}`;
     throw new RequestError('BAD_USER_INPUT', `filter.responseStatus must be from ${range}.`);
   }

@@ -3,6 +3,7 @@ import { patternsFor } from '../domain/event-type.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { EndpointWhereInput } from '../generated/prisma/models/Endpoint.ts';
 import { builder } from './builder.ts';
+import { checkFilterTexts } from './filter-text.ts';
 import { decodeArgument } from './ids.ts';
 import { pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
 
@@ -139,12 +140,14 @@ builder.queryField('endpoints', (t) =>
       args: { filter: t.arg({ type: EndpointFilter, description: 'Which ones; left out: all.' }) },
       resolve: async (_, args, context, info) => {
         const page = readPage('Endpoint', args);
+        const { statuses, eventType } = args.filter ?? {};
+        checkFilterTexts('filter.eventType', eventType);
         const where: EndpointWhereInput = {
           environmentId: context.caller.environmentId,
           deletedAt: null,
-          ...(args.filter?.statuses && { status: { in: args.filter.statuses } }),
-          ...(args.filter?.eventType && {
-            routes: { some: { eventTypes: { hasSome: patternsFor(args.filter.eventType) } } },
+          ...(statuses && { status: { in: statuses } }),
+          ...(typeof eventType === 'string' && {
+            routes: { some: { eventTypes: { hasSome: patternsFor(eventType) } } },
           }),
         };
         const { where: keys, ...rest } = pageQuery(page);

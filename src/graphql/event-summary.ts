@@ -9,9 +9,12 @@ export interface EventSummary {
   changedAt: Date | null;
 }
 
-/** Loads the summaries of all events of a request with one query, by the events' UUIDs. */
+/**
+ * Loads the summaries of events that are asked for at the same time with one query, by the events' UUIDs. Remembers
+ * nothing: a subscription asks again and again.
+ */
 export function makeEventSummaryLoader(pool: Pool): DataLoader<string, EventSummary> {
-  return new DataLoader(async (eventIds) => {
+  const load = async (eventIds: readonly string[]): Promise<EventSummary[]> => {
     const { rows } = await pool.query(
       `select event_id as "eventId", array_to_json(array_agg(distinct status)) as statuses,
          max(updated_at) as "changedAt"
@@ -23,5 +26,6 @@ export function makeEventSummaryLoader(pool: Pool): DataLoader<string, EventSumm
       const row = byId.get(id);
       return { status: eventStatus((row?.statuses ?? []) as DeliveryStatus[]), changedAt: row?.changedAt ?? null };
     });
-  });
+  };
+  return new DataLoader(load, { cache: false });
 }

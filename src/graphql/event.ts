@@ -1,9 +1,11 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import type { EventStatus } from '../domain/delivery.ts';
+import { isDeeperThan, JSON_DEPTH_MAX } from '../domain/json-depth.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { EventWhereInput } from '../generated/prisma/models/Event.ts';
 import { builder } from './builder.ts';
 import { DeliveryConnectionRef, DeliveryEdgeRef, DeliveryRef } from './delivery.ts';
+import { checkFilterTexts } from './filter-text.ts';
 import { decodeArgument } from './ids.ts';
 import { loadNestedPage, pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
 
@@ -107,22 +109,14 @@ export const EventRef = builder.prismaNode('Event', {
   }),
 });
 
-/** JSON that is nested deeper is given as text: what writes the answer would run out of stack. */
-const PAYLOAD_DEPTH_MAX = 500;
-
 function parsePayload(text: string): unknown {
   try {
     const payload = JSON.parse(text);
     const isUnfit = payload === null || payload === Infinity || payload === -Infinity;
-    return isUnfit || isDeeper(payload, PAYLOAD_DEPTH_MAX) ? text : payload;
+    return isUnfit || isDeeperThan(JSON_DEPTH_MAX, payload) ? text : payload;
   } catch {
     return text;
   }
-}
-
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1));
 }
 
 const EventFilter = builder.inputType('EventFilter', {
@@ -147,6 +141,9 @@ const STATUS_CONDITIONS: Record<EventStatus, EventWhereInput> = {
   },
   SKIPPED: { deliveries: { none: { status: { in: ['PENDING', 'RETRYING', 'HELD', 'FAILED', 'DELIVERED'] } } } },
 };
+
+/** Beside it, an empty list of conditions means none of the events, not all. */
+const NOTHING: EventWhereInput = { id: { in: [] } };
 
 builder.queryField('event', (t) =>
   t.prismaField({
@@ -174,11 +171,13 @@ builder.queryField('events', (t) =>
       resolve: async (_, args, context, info) => {
         const page = readPage('Event', args);
         const { types, statuses, sourceKey, createdAfter, createdBefore } = args.filter ?? {};
+        checkFilterTexts('filter.types', types);
+        checkFilterTexts('filter.sourceKey', sourceKey);
         const where: EventWhereInput = {
           environmentId: context.caller.environmentId,
           ...(types && { type: { in: types } }),
-          ...(statuses && { OR: statuses.map((status) => STATUS_CONDITIONS[status]) }),
-          ...(sourceKey && { sourceKey }),
+          ...(statuses && { OR: [NOTHING, ...statuses.map((status) => STATUS_CONDITIONS[status])] }),
+          ...(typeof sourceKey === 'string' && { sourceKey }),
           createdAt: { gt: createdAfter ?? undefined, lt: createdBefore ?? undefined },
         };
         const { where: keys, ...rest } = pageQuery(page);

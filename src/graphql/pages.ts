@@ -95,7 +95,8 @@ export async function loadNestedPage<Row extends { id: string }>(
   const key = `${pathOf(info)} ${JSON.stringify(options.page)}`;
   let loader = context.loaders.pages.get(key);
   if (!loader) {
-    loader = new DataLoader((parentIds) => loadPages(context, options, parentIds));
+    // Remembers nothing: a subscription asks again and again.
+    loader = new DataLoader((parentIds) => loadPages(context, options, parentIds), { cache: false });
     context.loaders.pages.set(key, loader);
   }
   return toConnection(options.page, (await loader.load(options.parentId)) as Row[]);

@@ -7,8 +7,9 @@ const STATUS_BY_CODE: Record<string, { status: number; headers?: Record<string, 
   UNAUTHENTICATED: { status: 401, headers: { 'www-authenticate': 'Bearer' } },
 };
 
-/** A variable's value did not fit its type, or the operation is not named rightly: the document itself is fine. */
-const INPUT_MESSAGE = /^(Variable "\$|Must provide operation name|Unknown operation named)/;
+/** A variable's value does not fit its type, or the operation is not named rightly: the document itself is fine. */
+const INPUT_MESSAGE =
+  /^(Variable "\$\w+" (got|has) invalid value|Variable "\$\w+" of .* (was not provided|must not be null)|Could not determine what operation|Must provide operation name|Unknown operation named)/;
 
 export interface PresentOptions {
   requestId: string;
@@ -36,9 +37,16 @@ function presentError(error: GraphQLError, { requestId, log }: PresentOptions): 
     source: error.source,
     positions: error.positions,
     path: error.path,
-    extensions: { code, requestId, http: error.extensions.http ?? STATUS_BY_CODE[code] },
+    extensions: { code, requestId, http: chooseHttp(error, code) },
   });
 }
+
+/** A body that is not even JSON is refused with 400, also to clients that ask for 200 with every GraphQL answer. */
+const chooseHttp = ({ extensions }: GraphQLError, code: string) =>
+  isBadRequest(extensions) ? { status: 400 } : (extensions.http ?? STATUS_BY_CODE[code]);
+
+const isBadRequest = ({ code, http }: GraphQLError['extensions']) =>
+  code === 'BAD_REQUEST' && (http as { status?: number } | undefined)?.status === 400;
 
 function classify(error: GraphQLError): { code: string; message: string } {
   const original = findOriginal(error);

@@ -66,6 +66,8 @@ export class ChangeFeed {
   #recent: DeliveryChange[] = [];
   #floor: ChangePosition | null = null;
   #head: ChangePosition | null = null;
+  /** Raised whenever what is at hand is forgotten: a read that began before must not be taken in. */
+  #generation = 0;
   #reading: Promise<void> | null = null;
   #mustReadAgain = false;
   #timer: NodeJS.Timeout | undefined;
@@ -103,9 +105,14 @@ export class ChangeFeed {
   /**
    * Every change behind a place that fits the filter, in commit order, for as long as the iteration goes on.
    *
-   * @param after null: from now on
+   * @param after null: from now on, which is when this returns
    */
-  subscribe(filter: ChangeFilter, after: ChangePosition | null): AsyncIterable<ChangeBatch> {
+  async subscribe(filter: ChangeFilter, after: ChangePosition | null): Promise<AsyncIterable<ChangeBatch>> {
+    const start = after ?? (await this.#findNow());
+    return this.#follow(filter, start);
+  }
+
+  #follow(filter: ChangeFilter, start: ChangePosition): AsyncIterable<ChangeBatch> {
     return new Repeater<ChangeBatch>(async (push, stop) => {
       let wakeUp = () => {};
       let isStopped = false;
@@ -116,7 +123,7 @@ export class ChangeFeed {
       });
       this.#wakers.add(waker);
       try {
-        let position = after ?? (await this.#findNow());
+        let position = start;
         this.wake();
         while (!isStopped) {
           const woken = new Promise<void>((resolve) => {
@@ -138,6 +145,7 @@ export class ChangeFeed {
 
   /** With nobody to tell, nothing is read: the next subscriber begins anew. */
   #forget() {
+    this.#generation += 1;
     this.#recent = [];
     this.#floor = null;
     this.#head = null;
@@ -149,14 +157,17 @@ export class ChangeFeed {
   }
 
   async #readOn() {
+    const generation = this.#generation;
     if (!this.#head) {
-      this.#floor = this.#head = await this.#findNow();
+      const now = await this.#findNow();
+      if (generation !== this.#generation) return;
+      this.#floor = this.#head = now;
       // Whoever goes on from an earlier place can read the table up to here now.
       for (const wakeUp of this.#wakers) wakeUp();
     }
     const start = this.#head;
     const changes = await this.#readTable(start, '', []);
-    if (changes.length === 0) return;
+    if (changes.length === 0 || generation !== this.#generation) return;
     this.#recent.push(...changes);
     this.#head = changes.at(-1) as DeliveryChange;
     const surplus = this.#recent.length - RECENT_MAX;

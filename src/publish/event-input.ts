@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { EVENT_TYPE_RULE, isEventType } from '../domain/event-type.ts';
 import { newId } from '../domain/ids.ts';
+import { isDeeperThan, JSON_DEPTH_MAX } from '../domain/json-depth.ts';
 import type { Tenant } from '../domain/tenant.ts';
 import { parseInput } from '../domain/validation.ts';
 import type { EventRow } from '../storage/insert-events.ts';
@@ -59,6 +60,10 @@ const inputSchema = z
       const message = 'give exactly one of payload and body; to send the JSON value null, give it as body.';
       context.addIssue({ code: 'custom', path: ['payload'], message });
     }
+    if (isDeeperThan(JSON_DEPTH_MAX, payload)) {
+      const message = `may be nested ${JSON_DEPTH_MAX} deep at most; give it as body, as the text that it is.`;
+      context.addIssue({ code: 'custom', path: ['payload'], message });
+    }
   });
 
 /**
@@ -90,13 +95,14 @@ export function makeEvent(tenant: Tenant, input: PublishInput, path: string[] = 
 
 type CheckedInput = z.output<typeof inputSchema>;
 
+/** What is wrong already is not measured. */
 const eventSchema = inputSchema.superRefine(checkSize);
 
 const encodeBody = ({ payload, body }: Pick<CheckedInput, 'payload' | 'body'>) =>
   Buffer.from(body ?? JSON.stringify(payload));
 
 function checkSize(input: CheckedInput, context: z.RefinementCtx) {
-  if (typeof input.body !== 'string' && (input.payload === undefined || input.payload === null)) return;
+  if (context.issues.length > 0) return;
   const bytes = encodeBody(input).length;
   if (bytes <= EVENT_BODY_BYTES_MAX) return;
   const message = `has ${bytes} bytes; an event's body may have ${EVENT_BODY_BYTES_MAX} (256 KiB) at most.`;
