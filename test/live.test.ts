@@ -525,7 +525,7 @@ describe('the change log', () => {
     const feed = new ChangeFeed({ pool: { query } as unknown as pg.Pool, log: createLog('silent') });
     const after = decodeCursor(await cursorOfNow());
     const environmentId = randomUUID();
-    const first = feed.subscribe({ environmentId }, after)[Symbol.asyncIterator]();
+    const first = (await feed.subscribe({ environmentId }, after))[Symbol.asyncIterator]();
     first.next().catch(() => {});
     await until(async () => {
       await pool.query(INSERT, [environmentId, randomUUID(), randomUUID(), new Date()]);
@@ -534,7 +534,7 @@ describe('the change log', () => {
     }, 'a read that brings something');
     await first.return?.();
     goOn();
-    const second = feed.subscribe({ environmentId }, after)[Symbol.asyncIterator]();
+    const second = (await feed.subscribe({ environmentId }, after))[Symbol.asyncIterator]();
     let batch: { changes: unknown[] } | undefined;
     second.next().then(({ value }) => {
       batch = value;

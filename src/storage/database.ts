@@ -28,6 +28,8 @@ export function openDatabase(databaseUrl: string, log: Log): Database {
   });
   // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
   pool.on('error', (error) => log.warn({ error: error.message }, 'database.connection_lost'));
+  // One that breaks while it is in use fails the statements sent on it; what it says beside that must not end us either.
+  pool.on('connect', (client) => client.on('error', () => {}));
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: false }) });
   return {
     pool,
