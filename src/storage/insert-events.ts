@@ -25,7 +25,7 @@ insert into events (
 select * from unnest(
   $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
   $10::bytea[], $11::bytea[], $12::text[], $13::int[], $14::timestamptz[])
-on conflict (environment_id, idempotency_key) do nothing
+on conflict (environment_id, idempotency_key) where idempotency_key is not null do nothing
 returning id`;
 
 /**

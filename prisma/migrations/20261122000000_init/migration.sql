@@ -204,7 +204,7 @@ CREATE TABLE "delivery_changes" (
     "attempt_id" UUID,
     "changed_at" TIMESTAMPTZ(3) NOT NULL,
 
-    CONSTRAINT "delivery_changes_pkey" PRIMARY KEY ("id")
+    CONSTRAINT "delivery_changes_pkey" PRIMARY KEY ("xid", "id")
 );
 
 -- CreateIndex
@@ -235,10 +235,10 @@ CREATE INDEX "events_environment_id_id_idx" ON "events"("environment_id", "id");
 CREATE INDEX "events_environment_id_type_id_idx" ON "events"("environment_id", "type", "id");
 
 -- CreateIndex
-CREATE INDEX "events_environment_id_source_key_id_idx" ON "events"("environment_id", "source_key", "id");
+CREATE INDEX "events_environment_id_source_key_id_idx" ON "events"("environment_id", "source_key", "id") WHERE "source_key" IS NOT NULL;
 
 -- CreateIndex
-CREATE UNIQUE INDEX "events_environment_id_idempotency_key_key" ON "events"("environment_id", "idempotency_key");
+CREATE UNIQUE INDEX "events_environment_id_idempotency_key_key" ON "events"("environment_id", "idempotency_key") WHERE "idempotency_key" IS NOT NULL;
 
 -- CreateIndex
 CREATE INDEX "deliveries_environment_id_id_idx" ON "deliveries"("environment_id", "id");
@@ -263,12 +263,6 @@ CREATE INDEX "delivery_attempts_endpoint_id_id_idx" ON "delivery_attempts"("endp
 
 -- CreateIndex
 CREATE UNIQUE INDEX "delivery_attempts_delivery_id_number_key" ON "delivery_attempts"("delivery_id", "number");
-
--- CreateIndex
-CREATE INDEX "delivery_changes_changed_at_idx" ON "delivery_changes"("changed_at");
-
--- CreateIndex
-CREATE INDEX "delivery_changes_xid_id_idx" ON "delivery_changes"("xid", "id");
 
 -- AddForeignKey
 ALTER TABLE "environments" ADD CONSTRAINT "environments_organization_id_fkey" FOREIGN KEY ("organization_id") REFERENCES "organizations"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
