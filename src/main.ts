@@ -17,6 +17,7 @@ import { ChangeRetention } from './live/change-retention.ts';
 import { createLog, type Log } from './log.ts';
 import { Publisher } from './publish/publisher.ts';
 import { DeliveryQueue } from './queue/delivery-queue.ts';
+import { checkEncryptionKey } from './storage/check-encryption-key.ts';
 import { openDataDir } from './storage/data-dir.ts';
 import { openDatabase } from './storage/database.ts';
 import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
@@ -63,6 +64,7 @@ async function startParts(
   const database = openDatabase(databaseUrl, log);
   stops.push(() => database.close());
   const { pool, prisma } = database;
+  await checkEncryptionKey(pool, encryptionKey);
 
   const signals = new Signals({ databaseUrl, pool, log });
   stops.push(() => signals.stop());

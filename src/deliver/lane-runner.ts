@@ -76,9 +76,11 @@ export class LaneRunner {
   }
 
   async #keepLeases() {
-    await renewLanes(this.#options.pool, { worker: this.#worker, leaseMs: LEASE_MS }).catch((error: Error) => {
-      this.#options.log.warn({ error: error.message }, 'lanes.renew_failed');
-    });
+    try {
+      await renewLanes(this.#options.pool, { worker: this.#worker, leaseMs: LEASE_MS });
+    } catch (error) {
+      this.#options.log.warn({ error: (error as Error).message }, 'lanes.renew_failed');
+    }
   }
 
   async #turn(): Promise<boolean> {
@@ -176,6 +178,7 @@ export class LaneRunner {
     const done = this.#options.courier
       .attempt(delivery, null)
       .catch((error: Error) => {
+        lane.idleUntil = Date.now() + IDLE_MS;
         this.#options.log.error({ error: error.message, deliveryId: delivery.id }, 'lane.delivery_failed');
       })
       .finally(() => {

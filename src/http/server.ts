@@ -34,6 +34,8 @@ export interface HttpServer {
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const { services, log } = options;
   const handler = services ? makeGraphqlHandler({ services, log, graphiql: options.graphiql }) : null;
+  // Feeds over SSE never finish by themselves: they are cut off when the server stops, and their clients resume elsewhere.
+  const feeds = new Set<ServerResponse>();
   const server = createServer((request, response) => {
     const requestId = chooseRequestId(request.headers[REQUEST_ID_HEADER]);
     response.setHeader(REQUEST_ID_HEADER, requestId);
@@ -43,6 +45,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     if (path === GRAPHQL_PATH && handler) {
       const fault = findSizeFault(request);
       if (fault) return refuse(request, response, fault);
+      if (request.headers.accept?.includes('text/event-stream')) {
+        feeds.add(response);
+        response.once('close', () => feeds.delete(response));
+      }
       return void handler(request, response, { requestId });
     }
     answer(response, 404, `There is nothing here. GraphQL is at ${GRAPHQL_PATH}.`);
@@ -51,7 +57,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   await listen(server, options);
   const { port } = server.address() as AddressInfo;
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-  return { url: `http://${host}:${port}`, stop: () => stop(server, closeSockets) };
+  return { url: `http://${host}:${port}`, stop: () => stop(server, feeds, closeSockets) };
 }
 
 async function listen(server: Server, { host, port }: HttpServerOptions) {
@@ -70,12 +76,12 @@ async function listen(server: Server, { host, port }: HttpServerOptions) {
 /** How long requests may take to finish when the server stops. */
 const STOP_MS = 5_000;
 
-async function stop(server: Server, closeSockets: (() => Promise<void>) | null) {
+async function stop(server: Server, feeds: Set<ServerResponse>, closeSockets: (() => Promise<void>) | null) {
   const closed = once(server, 'close');
   server.close();
   await closeSockets?.();
   server.closeIdleConnections();
-  // Feeds over SSE never finish by themselves; their clients resume elsewhere.
+  for (const feed of feeds) feed.destroy();
   const timer = setTimeout(() => server.closeAllConnections(), STOP_MS);
   await closed;
   clearTimeout(timer);

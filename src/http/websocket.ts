@@ -29,7 +29,11 @@ export interface WebsocketOptions {
  * @returns a function that closes every connection with 1001 and ends its subscriptions
  */
 export function serveWebsockets({ server, handler, services, log }: WebsocketOptions): () => Promise<void> {
-  const socketServer = new WebSocketServer({ server, path: GRAPHQL_PATH, maxPayload: MESSAGE_BYTES_MAX });
+  const socketServer = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX });
+  server.on('upgrade', (request, socket, head) => {
+    if (request.url?.split('?', 1)[0] !== GRAPHQL_PATH) return socket.destroy();
+    socketServer.handleUpgrade(request, socket, head, (client) => socketServer.emit('connection', client, request));
+  });
   const authenticate = (params: Record<string, unknown> | undefined) =>
     services.authenticator.authenticate(readConnectionParams(params));
   const present = (errors: readonly GraphQLError[], requestId: string) => presentErrors(errors, { requestId, log });

@@ -42,6 +42,7 @@ const BATCH_MAX = 250;
 /** How often the table is looked at when no signal came. */
 const POLL_MS = 1_000;
 
+/** Positions come as text. So an order by the bare names would be that of texts, in which 1000 comes before 999. */
 const COLUMNS = `
   xid::text, id::text, environment_id as "environmentId", delivery_id as "deliveryId", event_id as "eventId",
   endpoint_id as "endpointId", status, previous_status as "previousStatus", attempt_id as "attemptId",
@@ -199,7 +200,8 @@ export class ChangeFeed {
   async #readTable(after: ChangePosition, where: string, values: unknown[]): Promise<DeliveryChange[]> {
     const { rows } = await this.#options.pool.query(
       `select ${COLUMNS} from delivery_changes
-       where (xid, id) > ($1::xid8, $2::bigint) and ${SETTLED} ${where} order by xid, id limit $3`,
+       where (xid, id) > ($1::xid8, $2::bigint) and ${SETTLED} ${where}
+       order by delivery_changes.xid, delivery_changes.id limit $3`,
       [String(after.xid), String(after.id), READ_MAX, ...values],
     );
     return rows.map((row) => ({ ...row, xid: BigInt(row.xid), id: BigInt(row.id) }));

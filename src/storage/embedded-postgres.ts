@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -222,16 +222,28 @@ async function isPostgres(pid: number): Promise<boolean> {
 /** One Posthorn per folder: its process ID stands in a file. @returns a function that gives the folder free */
 async function lockFolder(path: string): Promise<() => Promise<void>> {
   const file = join(path, 'owner.pid');
-  const owner = Number(await readFile(file, 'utf8').catch(() => ''));
-  if (owner > 0 && owner !== process.pid && isAlive(owner)) {
-    throw new StartupError(
-      `Another Posthorn (process ${owner}) uses ${path}. Stop it, or set POSTHORN_DATA_DIR to another folder.`,
-    );
+  while (!(await tryCreate(file, String(process.pid)))) {
+    const owner = Number(await readFile(file, 'utf8').catch(() => ''));
+    if (owner > 0 && owner !== process.pid && isAlive(owner)) {
+      throw new StartupError(
+        `Another Posthorn (process ${owner}) uses ${path}. Stop it, or set POSTHORN_DATA_DIR to another folder.`,
+      );
+    }
+    // Left over from one that was killed.
+    await rm(file, { force: true });
   }
-  const handle = await open(file, 'w', 0o600);
-  await handle.writeFile(String(process.pid));
-  await handle.close();
   return () => rm(file, { force: true });
+}
+
+/** @returns false where the file is there already */
+async function tryCreate(file: string, text: string): Promise<boolean> {
+  try {
+    await writeFile(file, text, { flag: 'wx', mode: 0o600 });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
 }
 
 function isAlive(pid: number): boolean {

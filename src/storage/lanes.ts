@@ -34,20 +34,20 @@ export interface LeasedLane {
  * @returns lanes that are this worker's until the lease ends
  */
 export async function leaseLanes(pool: Pool, { worker, leaseMs, max }: LeaseOptions): Promise<LeasedLane[]> {
+  const held = await renewLanes(pool, { worker, leaseMs });
   const { rows } = await pool.query({
     name: 'lease-lanes',
     text: `
       with candidates as (
-        select endpoint_id from lanes
-        where leased_by = $1 or leased_until is null or leased_until < now()
-        order by (leased_by = $1) desc nulls last, opened_at limit $3 for no key update skip locked
+        select endpoint_id from lanes where leased_until is null or leased_until < now()
+        order by opened_at limit $3 for no key update skip locked
       )
       update lanes l set leased_by = $1, leased_until = now() + $2 * interval '1 ms'
       from candidates c where l.endpoint_id = c.endpoint_id
       returning l.endpoint_id as "endpointId", l.next_slot_at as "nextSlotAt"`,
-    values: [worker, leaseMs, max],
+    values: [worker, leaseMs, Math.max(0, max - held.length)],
   });
-  return rows;
+  return [...held, ...rows];
 }
 
 /** Writes down when rate limits let the next attempts begin, for whoever holds the lanes later. */
@@ -62,12 +62,15 @@ export async function saveLaneSlots(pool: Pool, worker: string, lanes: LeasedLan
   });
 }
 
-/** Renews the leases that a worker holds, and takes no more. */
-export async function renewLanes(pool: Pool, { worker, leaseMs }: Omit<LeaseOptions, 'max'>): Promise<void> {
-  await pool.query("update lanes set leased_until = now() + $2 * interval '1 ms' where leased_by = $1", [
-    worker,
-    leaseMs,
-  ]);
+/** Renews the leases that a worker holds, and takes no more. @returns its lanes */
+export async function renewLanes(pool: Pool, { worker, leaseMs }: Omit<LeaseOptions, 'max'>): Promise<LeasedLane[]> {
+  const { rows } = await pool.query({
+    name: 'renew-lanes',
+    text: `update lanes set leased_until = now() + $2 * interval '1 ms' where leased_by = $1
+      returning endpoint_id as "endpointId", next_slot_at as "nextSlotAt"`,
+    values: [worker, leaseMs],
+  });
+  return rows;
 }
 
 /** Gives a worker's lanes free at once, so that others need not wait for the leases to end. */

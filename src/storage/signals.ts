@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { Log } from '../log.ts';
 
@@ -25,6 +26,8 @@ export class Signals {
   readonly #options: SignalsOptions;
   readonly #listeners = new Map<Signal, Set<() => void>>(SIGNALS.map((signal) => [signal, new Set()]));
   readonly #pending = new Set<Signal>();
+  /** Tells the signals of this process from those of others. */
+  readonly #sender = randomUUID();
   #notifyTimer: NodeJS.Timeout | undefined;
   #reconnectTimer: NodeJS.Timeout | undefined;
   #client: pg.Client | undefined;
@@ -68,7 +71,7 @@ export class Signals {
     const signals = [...this.#pending];
     this.#pending.clear();
     this.#options.pool
-      .query('select pg_notify(signal, $2) from unnest($1::text[]) as signal', [signals, String(process.pid)])
+      .query('select pg_notify(signal, $2) from unnest($1::text[]) as signal', [signals, this.#sender])
       .catch((error: Error) => this.#options.log.warn({ error: error.message }, 'signals.notify_failed'));
   }
 
@@ -81,7 +84,7 @@ export class Signals {
     });
     client.on('notification', ({ channel, payload }) => {
       // This process was woken by send() itself.
-      if (payload !== String(process.pid)) this.#wake(channel as Signal);
+      if (payload !== this.#sender) this.#wake(channel as Signal);
     });
     client.on('error', () => {});
     client.once('end', () => this.#reconnect(client, waitMs));
