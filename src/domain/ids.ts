@@ -1,3 +1,4 @@
+import { randomFillSync } from 'node:crypto';
 import { fromString, fromUUID, toUUID } from 'typeid-js';
 import { v7 } from 'uuid';
 
@@ -15,8 +16,27 @@ export const ID_PREFIXES = {
 
 export type IdKind = keyof typeof ID_PREFIXES;
 
+/** Random bytes for so many IDs are made at once: asking for 16 at a time costs more than the rest of an ID. */
+const POOL_IDS = 256;
+const ID_BYTES = 16;
+const pool = new Uint8Array(POOL_IDS * ID_BYTES);
+let used = pool.length;
+let last = { msecs: 0, seq: 0 };
+
 /** A new UUIDv7: grows with time, also within one millisecond of one process. */
-export const newId = (): string => v7();
+export function newId(): string {
+  if (used === pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const random = pool.subarray(used, used + ID_BYTES);
+  used += ID_BYTES;
+  const now = Date.now();
+  // Each millisecond begins with a number of 31 random bits, which leaves as many again for IDs within it.
+  if (now > last.msecs) last = { msecs: now, seq: new DataView(random.buffer, random.byteOffset).getUint32(0) >>> 1 };
+  else last.seq += 1;
+  return v7({ random, msecs: last.msecs, seq: last.seq });
+}
 
 /** Public ID (TypeID, https://github.com/jetify-com/typeid) of a row, for example `evt_01j…`. */
 export const encodeId = (kind: IdKind, uuid: string): string => fromUUID(uuid, ID_PREFIXES[kind]);

@@ -13,7 +13,7 @@ import { inTransaction } from '../storage/transaction.ts';
 import { makeEvent, type PublishInput } from './event-input.ts';
 
 /** Calls within this time share a transaction: its cost is mostly round trips, the same for one event and for many. */
-const GATHER_MS = 3;
+const GATHER_MS = 2;
 /** Events of one transaction, unless a single call has more. */
 const BATCH_EVENTS_MAX = 500;
 /** Transactions under way at once. */
