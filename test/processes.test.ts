@@ -312,6 +312,13 @@ describe('a start that can not work', () => {
     expect(line).toContain('newer version');
   });
 
+  it('names an encryption key that is not the one of the database', async () => {
+    await bed.createEndpoint({ url: 'http://127.0.0.1:9/' });
+    const other = { POSTHORN_ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64') };
+    const line = await expectRefusal(spawnOn(bed.database.url, other));
+    expect(line).toMatch(/POSTHORN_ENCRYPTION_KEY is not the key/);
+  });
+
   it('names every key that production needs', async () => {
     const line = await expectRefusal(spawnPosthorn({ NODE_ENV: 'production', DATABASE_URL: bed.database.url }));
     expect(line).toContain('POSTHORN_ROOT_KEY');

@@ -1,8 +1,8 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { findFreePort } from '../../src/storage/embedded-postgres.ts';
 
 export const ROOT_KEY = 'bench-root-key-0123456789abcdef0123456789';
 const ENCRYPTION_KEY = Buffer.alloc(32, 1).toString('base64');
@@ -75,12 +75,4 @@ async function end(child: ChildProcess) {
   const exited = once(child, 'exit');
   child.kill('SIGTERM');
   await exited;
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  return port;
 }

@@ -69,7 +69,10 @@ export class Dispatcher {
     await this.#loop.stop();
     const unbegun = this.#waiting.map(({ job }) => job.claim);
     this.#waiting = [];
-    await this.#options.queue.giveBack(unbegun);
+    // Where that fails, others take them after the heartbeat's time.
+    await this.#options.queue.giveBack(unbegun).catch((error: Error) => {
+      this.#options.log.warn({ error: error.message }, 'dispatcher.give_back_failed');
+    });
     for (const claim of unbegun) this.#claims.delete(claim.id);
     while (this.#claims.size > 0) await new Promise((resolve) => setTimeout(resolve, 10));
     clearInterval(this.#touchTimer);

@@ -255,7 +255,8 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function findFreePort(): Promise<number> {
+/** A loopback port that nobody listens on just now. */
+export async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
