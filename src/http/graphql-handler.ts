@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import type DataLoader from 'dataloader';
 import { GraphQLError } from 'graphql';
 import { createYoga, isAsyncIterable, mapAsyncIterator, type Plugin } from 'graphql-yoga';
@@ -19,6 +20,35 @@ export interface ServerContext {
   caller?: Caller;
 }
 
+const GRAPHIQL = {
+  title: 'Posthorn',
+  headers: '{ "authorization": "Bearer PUT-YOUR-KEY-HERE" }',
+  defaultQuery: `# Put your API key into Headers, below. Then try:
+
+query LatestDeliveries {
+  deliveries(first: 10) {
+    edges {
+      node {
+        id
+        status
+        attemptCount
+        event { type payload }
+        endpoint { name url }
+        lastAttempt { responseStatus durationMs error { code message } }
+      }
+    }
+  }
+}
+
+subscription Follow {
+  deliveryChanges {
+    cursor
+    changes { previousStatus status delivery { id } }
+  }
+}
+`,
+};
+
 export interface GraphqlHandlerOptions {
   services: Services;
   log: Log;
@@ -34,7 +64,9 @@ export function makeGraphqlHandler({ services, log, graphiql }: GraphqlHandlerOp
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
     landingPage: false,
-    graphiql: graphiql ? { title: 'Posthorn', subscriptionsProtocol: 'WS' } : false,
+    graphiql: graphiql ? GRAPHIQL : false,
+    // Brings GraphiQL along, so that the page loads nothing from elsewhere.
+    renderGraphiQL,
     logging: false,
     // Keys are sent in headers, never in cookies, so a page of another origin can do nothing in a user's name.
     cors: { origin: '*', credentials: false },
