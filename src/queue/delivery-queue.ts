@@ -86,7 +86,7 @@ export class DeliveryQueue {
     await this.#boss.insert(
       QUEUE,
       jobs.map((data) => ({ data })),
-      { db: asDatabase(client) },
+      { db: asDatabase(client, 'add-jobs') },
     );
   }
 
@@ -98,7 +98,7 @@ export class DeliveryQueue {
 
   /** Ends jobs within a transaction, by deleting them: what was done stands in the delivery and its attempts. */
   async finish(client: ClientBase, claims: JobClaim[]): Promise<void> {
-    if (claims.length > 0) await this.#boss.deleteJob(QUEUE, claims, { db: asDatabase(client) });
+    if (claims.length > 0) await this.#boss.deleteJob(QUEUE, claims, { db: asDatabase(client, 'finish-jobs') });
   }
 
   /** Tells that this worker is alive and still holds the jobs. */
@@ -125,6 +125,12 @@ export class DeliveryQueue {
   }
 }
 
-const asDatabase = (client: ClientBase) => ({
-  executeSql: (text: string, values?: unknown[]) => client.query(text, values),
+/**
+ * Lets pg-boss work within a transaction.
+ *
+ * @param name of the prepared statement: pg-boss' text is long and always the same, so planning it each time would
+ *   cost more than running it
+ */
+const asDatabase = (client: ClientBase, name: string) => ({
+  executeSql: (text: string, values?: unknown[]) => client.query({ name, text, values }),
 });
