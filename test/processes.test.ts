@@ -141,7 +141,8 @@ describe('roles', () => {
     const delivery = await bed.waitForStatus(deliveryIds[0] as string, 'DELIVERED');
     expect(delivery.attempts).toMatchObject([{ number: 1, status: 'SUCCEEDED' }]);
     expect(receiver.to('/roles')).toHaveLength(1);
-    expect(findLogLine(worker.stdout(), 'delivery.attempted')).toMatchObject({ deliveryId: deliveryIds[0] });
+    const line = await until(() => findLogLine(worker.stdout(), 'delivery.attempted'), 'the log line of the attempt');
+    expect(line).toMatchObject({ deliveryId: deliveryIds[0] });
     expect(findLogLine(api.stdout(), 'delivery.attempted')).toBeUndefined();
   });
 
