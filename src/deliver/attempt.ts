@@ -39,7 +39,10 @@ function toAttempt(delivery: OutgoingDelivery, result: SendResult, next: Deliver
     responseHeaders: result.responseHeaders,
     responseBody: result.responseBody,
     durationMs: result.durationMs,
-    error: result.error && { code: result.error.code, message: result.error.message },
+    error: result.error && {
+      code: result.error.code,
+      message: result.error.message.toWellFormed().replaceAll('\0', '\ufffd'),
+    },
     ...effectsOf(delivery, next),
     createdAt: result.startedAt,
   };

@@ -121,7 +121,7 @@ function toAttempt(
     responseHeaders: null,
     responseBody: toBodyText(input.responseBody),
     durationMs: null,
-    error: input.error ? { code: 'EXTERNAL', message: input.error.replaceAll('\0', '\ufffd') } : null,
+    error: input.error ? { code: 'EXTERNAL', message: input.error.toWellFormed().replaceAll('\0', '\ufffd') } : null,
     nextAttemptAt: null,
     deadLetteredAt: null,
     createdAt: now,

@@ -87,17 +87,24 @@ export class Recorder {
   async #flush(batch: Waiting[]): Promise<void> {
     const entries = batch.map((waiting) => waiting.entry);
     const saved = await this.#saveUntilDone(entries);
+    if (saved === null) {
+      // One that can't be written must hold up neither those that came with it nor those that come after it.
+      for (const one of batch) void this.#flush([one]);
+      return;
+    }
     for (const { entry, resolve } of batch) resolve(saved.get(entry.deliveryId) ?? null);
     if (saved.size > 0) this.#options.signals.send('posthorn_changes');
   }
 
-  async #saveUntilDone(entries: RecorderEntry[]): Promise<Map<string, SavedTransition>> {
+  /** @returns null where the values of some entry are at fault, and there are others beside it */
+  async #saveUntilDone(entries: RecorderEntry[]): Promise<Map<string, SavedTransition> | null> {
     for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
       try {
         return await inTransaction(this.#options.pool, (client) => this.#save(client, entries));
       } catch (error) {
         const { log } = this.#options;
         log.error({ error: (error as Error).message, entries: entries.length, retryInMs: waitMs }, 'recorder.failed');
+        if (isOfOneEntry(error) && entries.length > 1) return null;
         await sleep(waitMs);
       }
     }
@@ -124,18 +131,26 @@ export class Recorder {
   }
 }
 
+/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation): the values of some entry are at fault. */
+const isOfOneEntry = (error: unknown): boolean => /^2[23]/.test((error as { code?: string }).code ?? '');
+
 /**
  * Attempts whose delivery has another plan by now: it was canceled, or recorded from elsewhere, while they were in
- * flight. They were made, so they go on record, and decide nothing.
+ * flight. They were made, so they go on record, and decide nothing. Those on record already were written by a
+ * transaction whose answer got lost.
  */
 async function saveLateAttempts(client: ClientBase, late: Transition[], now: Date): Promise<SavedTransition[]> {
   if (late.length === 0) return [];
   const ids = late.map((transition) => transition.deliveryId);
   const locked = await lockDeliveries(client, { name: 'by-ids', where: 'd.id = any($1)', values: [ids] });
   const present = new Map(locked.map((delivery) => [delivery.id, delivery]));
+  const { rows } = await client.query('select id from delivery_attempts where id = any($1)', [
+    late.map((transition) => transition.attempt?.id),
+  ]);
+  const onRecord = new Set(rows.map((row) => row.id));
   const transitions = late.flatMap(({ deliveryId, attempt }) => {
     const state = present.get(deliveryId);
-    if (!state || !attempt) return [];
+    if (!state || !attempt || onRecord.has(attempt.id)) return [];
     const effectless = { ...attempt, nextAttemptAt: null, deadLetteredAt: null };
     return [{ deliveryId, expectedPlan: state.plan, previousStatus: state.status, next: state, attempt: effectless }];
   });

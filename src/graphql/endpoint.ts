@@ -27,7 +27,7 @@ export const HttpMethodRef = builder.enumType('HttpMethod', {
   } as const,
 });
 
-export const RouteRef = builder.prismaNode('Route', {
+builder.prismaNode('Route', {
   description: 'Binds events to an endpoint. An endpoint has at least one.',
   id: { resolve: (route) => route.id },
   findUnique: (id, { caller }) => ({ id, environmentId: caller.environmentId }),

@@ -22,8 +22,8 @@ async function runOnce<T>(pool: Pool, work: (client: PoolClient) => Promise<T>):
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    // Sent together with the first statement of the work. Where it fails, that statement's client fails too.
-    client.query('begin').catch(() => {});
+    // Waited for: behind a begin that failed, each statement would commit by itself.
+    await client.query('begin');
     const result = await work(client);
     await client.query('commit');
     return result;
