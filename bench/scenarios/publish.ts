@@ -23,20 +23,9 @@ export async function benchPublish(databases: Databases, progress: Progress): Pr
   try {
     await createEndpoint(server.url, { url: 'http://127.0.0.1:9/' });
     const base = { url: server.url, key: ROOT_KEY, connections: CONNECTIONS };
-    const floorLoad = {
-      ...base,
-      makeBody: () => '{"query":"{ __typename }"}',
-      check: (body: string) => expectPart(body, '"Query"'),
-    };
-    const publishBody = JSON.stringify({
-      query: PUBLISH,
-      variables: { input: { type: 'bench.event', payload: PAYLOAD } },
-    });
-    const publishLoad = {
-      ...base,
-      makeBody: () => publishBody,
-      check: (body: string) => expectPart(body, '"PublishEventPayload"'),
-    };
+    const floorLoad = { ...base, body: '{"query":"{ __typename }"}', expected: '"Query"' };
+    const body = JSON.stringify({ query: PUBLISH, variables: { input: { type: 'bench.event', payload: PAYLOAD } } });
+    const publishLoad = { ...base, body, expected: '"PublishEventPayload"' };
     progress('warming up');
     await runLoad({ ...floorLoad, seconds: WARM_UP_SECONDS });
     await runLoad({ ...publishLoad, seconds: WARM_UP_SECONDS });
@@ -59,10 +48,6 @@ export async function benchPublish(databases: Databases, progress: Progress): Pr
   } finally {
     await server.stop();
   }
-}
-
-function expectPart(body: string, part: string) {
-  if (!body.includes(part)) throw new Error(`The server answered ${body.slice(0, 500)}.`);
 }
 
 const mean = (numbers: number[]) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;

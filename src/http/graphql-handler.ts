@@ -68,6 +68,8 @@ export function makeGraphqlHandler({ services, log, graphiql }: GraphqlHandlerOp
     // Brings GraphiQL along, so that the page loads nothing from elsewhere.
     renderGraphiQL,
     logging: false,
+    // No operation takes files.
+    multipart: false,
     // Keys are sent in headers, never in cookies, so a page of another origin can do nothing in a user's name.
     cors: { origin: '*', credentials: false },
     // Errors are presented below, in one place for HTTP, SSE and WebSocket.

@@ -5,6 +5,7 @@ import { newId } from '../domain/ids.ts';
 import { isDeeperThan, JSON_DEPTH_MAX } from '../domain/json-depth.ts';
 import type { Tenant } from '../domain/tenant.ts';
 import { parseInput } from '../domain/validation.ts';
+import { InvalidInputError } from '../errors.ts';
 import type { EventRow } from '../storage/insert-events.ts';
 
 /** An event as its producer gives it. */
@@ -37,7 +38,7 @@ const key = z
   .refine((text) => !text.includes('\0') && text.isWellFormed(), 'must be Unicode text without NUL characters.')
   .nullish();
 
-const inputSchema = z
+const eventSchema = z
   .object({
     type: z.string().refine(isEventType, `must be ${EVENT_TYPE_RULE}, for example invoice.paid.`),
     payload: z.unknown().optional(),
@@ -74,7 +75,7 @@ const inputSchema = z
  */
 export function makeEvent(tenant: Tenant, input: PublishInput, path: string[] = []): EventRow {
   const checked = parseInput(eventSchema, input, path);
-  const body = encodeBody(checked);
+  const body = encodeBody(checked, path);
   const event = {
     id: newId(),
     ...tenant,
@@ -93,20 +94,12 @@ export function makeEvent(tenant: Tenant, input: PublishInput, path: string[] = 
   return { ...event, contentHash: event.idempotencyKey === null ? null : hashContent(event) };
 }
 
-type CheckedInput = z.output<typeof inputSchema>;
-
-/** What is wrong already is not measured. */
-const eventSchema = inputSchema.superRefine(checkSize);
-
-const encodeBody = ({ payload, body }: Pick<CheckedInput, 'payload' | 'body'>) =>
-  Buffer.from(body ?? JSON.stringify(payload));
-
-function checkSize(input: CheckedInput, context: z.RefinementCtx) {
-  if (context.issues.length > 0) return;
-  const bytes = encodeBody(input).length;
-  if (bytes <= EVENT_BODY_BYTES_MAX) return;
-  const message = `has ${bytes} bytes; an event's body may have ${EVENT_BODY_BYTES_MAX} (256 KiB) at most.`;
-  context.addIssue({ code: 'custom', path: [typeof input.body === 'string' ? 'body' : 'payload'], message });
+/** @throws {InvalidInputError} where it is too large */
+function encodeBody({ payload, body }: z.output<typeof eventSchema>, path: string[]) {
+  const bytes = Buffer.from(body ?? JSON.stringify(payload));
+  if (bytes.length <= EVENT_BODY_BYTES_MAX) return bytes;
+  const message = `has ${bytes.length} bytes; an event's body may have ${EVENT_BODY_BYTES_MAX} (256 KiB) at most.`;
+  throw new InvalidInputError([{ path: [...path, typeof body === 'string' ? 'body' : 'payload'], message }]);
 }
 
 /** Tells whether two events under one idempotency key are the same: all that the producer gave, and nothing else. */

@@ -7,9 +7,9 @@ import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import { findEventsByKey } from '../storage/find-events-by-key.ts';
 import { insertDeliveries, makeDelivery, type NewDelivery } from '../storage/insert-deliveries.ts';
 import { type EventRow, insertEvents } from '../storage/insert-events.ts';
-import { matchEndpoints } from '../storage/match-endpoints.ts';
+import { type MatchedEndpoint, matchEndpoints } from '../storage/match-endpoints.ts';
 import type { Signals } from '../storage/signals.ts';
-import { inTransaction } from '../storage/transaction.ts';
+import { inTwoSteps, type Sent } from '../storage/transaction.ts';
 import { makeEvent, type PublishInput } from './event-input.ts';
 
 /** Calls within this time share a transaction: its cost is mostly round trips, the same for one event and for many. */
@@ -115,7 +115,7 @@ export class Publisher {
   /** A group that is refused takes the transaction with it; the others are stored by the next one. */
   async #flush(groups: Group[]): Promise<void> {
     try {
-      const stored = await inTransaction(this.#options.pool, (client) => this.#store(client, groups));
+      const stored = await this.#store(groups);
       this.#announce(groups, stored);
     } catch (error) {
       if (error instanceof RefusedGroups) return this.#flushWithout(groups, error.refused);
@@ -144,39 +144,43 @@ export class Publisher {
     if (waiting.length > 0) await this.#flush(waiting);
   }
 
-  async #store(client: ClientBase, groups: Group[]): Promise<Map<string, PublishedEvent>> {
+  #store(groups: Group[]): Promise<Map<string, PublishedEvent>> {
     const events = groups.flatMap((group) => group.events);
-    const deliveries = await this.#planDeliveries(client, events);
-    const inserting = insertEvents(client, countEndpoints(events, deliveries));
-    // Without keys nothing can be left out, so the rest is sent along at once.
-    if (events.every((event) => event.idempotencyKey === null)) {
-      await Promise.all([inserting, this.#storeDeliveries(client, deliveries)]);
-      return new Map(events.map((event) => [event.id, { event, duplicate: false }]));
-    }
-    const inserted = await inserting;
-    const published = new Map<string, PublishedEvent>();
-    for (const event of events) if (inserted.has(event.id)) published.set(event.id, { event, duplicate: false });
-    if (inserted.size < events.length) await findDuplicates(client, groups, published);
-    await this.#storeDeliveries(
-      client,
-      deliveries.filter((delivery) => inserted.has(delivery.eventId)),
-    );
-    return published;
-  }
-
-  async #planDeliveries(client: ClientBase, events: EventRow[]): Promise<NewDelivery[]> {
-    const now = new Date();
     const types = new Map(events.map((event) => [keyOf(event), event]));
-    const matched = Map.groupBy(await matchEndpoints(client, [...types.values()]), keyOf);
-    return events.flatMap((event) =>
-      (matched.get(keyOf(event)) ?? []).map((endpoint) => makeDelivery(event, endpoint, now)),
-    );
+    return inTwoSteps(this.#options.pool, {
+      read: (client) => matchEndpoints(client, [...types.values()]),
+      write: (client, matched) => {
+        const deliveries = planDeliveries(events, matched);
+        const hasKeys = events.some((event) => event.idempotencyKey !== null);
+        return hasKeys ? this.#writeKeyed(client, groups, deliveries) : this.#write(client, events, deliveries);
+      },
+    });
   }
 
-  async #storeDeliveries(client: ClientBase, deliveries: NewDelivery[]) {
+  /** Without keys nothing can be left out, so everything is sent at once. */
+  async #write(client: ClientBase, events: EventRow[], deliveries: NewDelivery[]) {
+    const sent = await this.#sendDeliveries(client, deliveries);
+    const stored = new Map(events.map((event) => [event.id, { event, duplicate: false }]));
+    return { done: Promise.all([insertEvents(client, events), sent.done]).then(() => stored) };
+  }
+
+  /** Which events are new is known only when they are inserted. */
+  async #writeKeyed(client: ClientBase, groups: Group[], deliveries: NewDelivery[]) {
+    const events = groups.flatMap((group) => group.events);
+    const inserted = await insertEvents(client, events);
+    const stored = new Map<string, PublishedEvent>();
+    for (const event of events) if (inserted.has(event.id)) stored.set(event.id, { event, duplicate: false });
+    if (inserted.size < events.length) await findDuplicates(client, groups, stored);
+    const isNew = ({ eventId }: NewDelivery) => inserted.has(eventId);
+    const sent = await this.#sendDeliveries(client, deliveries.filter(isNew));
+    return { done: sent.done.then(() => stored) };
+  }
+
+  async #sendDeliveries(client: ClientBase, deliveries: NewDelivery[]): Promise<Sent<unknown>> {
     const queued = deliveries.filter(({ state }) => state.status === 'PENDING' && !state.inLane);
     const jobs = queued.map(({ id, state }) => ({ deliveryId: id, plan: state.plan }));
-    await Promise.all([insertDeliveries(client, deliveries, new Date()), this.#options.queue.add(client, jobs)]);
+    const sent = await this.#options.queue.send(client, jobs);
+    return { done: Promise.all([insertDeliveries(client, deliveries, new Date()), sent.done]) };
   }
 
   #announce(groups: Group[], stored: Map<string, PublishedEvent>) {
@@ -230,11 +234,15 @@ class RefusedGroups extends Error {
 
 const keyOf = ({ environmentId, type }: { environmentId: string; type: string }) => `${environmentId} ${type}`;
 
-function countEndpoints(events: EventRow[], deliveries: NewDelivery[]): EventRow[] {
-  const counts = new Map<string, number>();
-  for (const { eventId } of deliveries) counts.set(eventId, (counts.get(eventId) ?? 0) + 1);
-  for (const event of events) event.endpointCount = counts.get(event.id) ?? 0;
-  return events;
+/** The deliveries of each event, to the endpoints that want its type. Tells the events how many they are. */
+function planDeliveries(events: EventRow[], endpoints: MatchedEndpoint[]): NewDelivery[] {
+  const now = new Date();
+  const matched = Map.groupBy(endpoints, keyOf);
+  return events.flatMap((event) => {
+    const wanted = matched.get(keyOf(event)) ?? [];
+    event.endpointCount = wanted.length;
+    return wanted.map((endpoint) => makeDelivery(event, endpoint, now));
+  });
 }
 
 /**

@@ -82,12 +82,28 @@ export class DeliveryQueue {
 
   /** Adds jobs within a transaction. */
   async add(client: ClientBase, jobs: DeliveryJobData[]): Promise<void> {
-    if (jobs.length === 0) return;
-    await this.#boss.insert(
+    await (await this.send(client, jobs)).done;
+  }
+
+  /** As {@link add}, but resolves when the statement is sent: what is sent behind it runs after it. */
+  async send(client: ClientBase, jobs: DeliveryJobData[]): Promise<{ done: Promise<unknown> }> {
+    if (jobs.length === 0) return { done: Promise.resolve() };
+    const { promise: sent, resolve } = Promise.withResolvers<void>();
+    const { executeSql } = asDatabase(client, 'add-jobs');
+    const db = {
+      executeSql: (text: string, values?: unknown[]) => {
+        const result = executeSql(text, values);
+        resolve();
+        return result;
+      },
+    };
+    const done = this.#boss.insert(
       QUEUE,
       jobs.map((data) => ({ data })),
-      { db: asDatabase(client, 'add-jobs') },
+      { db },
     );
+    await Promise.race([sent, done]);
+    return { done };
   }
 
   /** Takes jobs, oldest first. They are this worker's while it calls {@link touch}. */

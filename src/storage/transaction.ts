@@ -8,25 +8,58 @@ const RETRYABLE_CODES = new Set(['40P01', '40001']);
  * Runs work in one transaction: committed when it returns, rolled back when it throws. Made again after a deadlock,
  * so the work must not change anything outside the database. It must not wait for the network either.
  */
-export async function inTransaction<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+export const inTransaction = <T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> =>
+  retryDeadlocks(() =>
+    withClient(pool, async (client) => {
+      // Waited for: behind a begin that failed, each statement would commit by itself.
+      await client.query('begin');
+      const result = await work(client);
+      await client.query('commit');
+      return result;
+    }),
+  );
+
+/** Statements that were sent, and will have run when `done` resolves. */
+export interface Sent<T> {
+  done: Promise<T>;
+}
+
+/** Work of a transaction that takes two round trips. */
+export interface TwoStepWork<R, T> {
+  /** Sent along with `begin`. Only reads and locks: where `begin` fails, this has run alone. */
+  read: (client: PoolClient) => Promise<R>;
+  /** Resolves when all its statements are sent: `commit` goes out right behind them. */
+  write: (client: PoolClient, found: R) => Promise<Sent<T>>;
+}
+
+/** As {@link inTransaction}, for work that knows what to write after one read. */
+export const inTwoSteps = <R, T>(pool: Pool, { read, write }: TwoStepWork<R, T>): Promise<T> =>
+  retryDeadlocks(() =>
+    withClient(pool, async (client) => {
+      const [, found] = await Promise.all([client.query('begin'), read(client)]);
+      const { done } = await write(client, found);
+      // Behind a statement that failed, Postgres takes a commit for a rollback.
+      const [result] = await Promise.all([done, client.query('commit')]);
+      return result;
+    }),
+  );
+
+async function retryDeadlocks<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await runOnce(pool, work);
+      return await work();
     } catch (error) {
       if (attempt >= ATTEMPTS_MAX || !RETRYABLE_CODES.has((error as { code?: string }).code ?? '')) throw error;
     }
   }
 }
 
-async function runOnce<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+/** A connection for work in a transaction, which is rolled back where the work throws. */
+async function withClient<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    // Waited for: behind a begin that failed, each statement would commit by itself.
-    await client.query('begin');
-    const result = await work(client);
-    await client.query('commit');
-    return result;
+    return await work(client);
   } catch (error) {
     await client.query('rollback').catch((cause: Error) => {
       broken = cause;
