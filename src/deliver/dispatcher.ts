@@ -8,15 +8,15 @@ import type { Courier } from './courier.ts';
 import { PollLoop } from './poll-loop.ts';
 
 /** Deliveries of the shared lane that one process works on at once. What takes longer than a second gives its slot free. */
-const SLOTS = 256;
+const SLOTS = 512;
 /** Deliveries of the shared lane that one process holds at once, those that take long included. */
 const HELD_MAX = 2_048;
 /** Requests in flight to one endpoint out of the shared lane. */
 const IN_FLIGHT_PER_ENDPOINT_MAX = 64;
 /** Jobs of one fetch. */
-const FETCH_MAX = 100;
+const FETCH_MAX = 200;
 /** A fetch waits until so many slots are free: a fetch of one costs as much as one of many. */
-const FETCH_MIN = 32;
+const FETCH_MIN = 100;
 /** After so long, an attempt gives its slot free, and a delivery that waits for a place at its endpoint goes to a lane. */
 const PATIENCE_MS = 1_000;
 /** How often the queue is looked at when no signal came. */

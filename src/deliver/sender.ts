@@ -3,7 +3,7 @@ import { lookup as resolveName } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { LRUCache } from 'lru-cache';
-import { Agent, type Dispatcher, request } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import type { AddressPolicy } from '../domain/address.ts';
 import { encodeId } from '../domain/ids.ts';
 import { parseRetryAfter } from '../domain/retry-policy.ts';
@@ -11,14 +11,15 @@ import { unseal } from '../domain/sealing.ts';
 import { signatureHeaders, toSigningKey } from '../domain/signature.ts';
 import type { OutgoingDelivery } from '../storage/load-outgoing.ts';
 import { AttemptError, BlockedAddressError, describeFailure } from './attempt-error.ts';
-import { keepResponseBody, RESPONSE_BODY_BYTES_KEPT } from './response-body.ts';
+import { type Answer, exchange } from './exchange.ts';
+import { keepResponseBody } from './response-body.ts';
 
-/** What an endpoint may send at the most before Posthorn hangs up: more is never looked at. */
-const RESPONSE_BODY_BYTES_READ = 65_536;
 /** Below the 5 s after which many servers close an idle connection. */
 const KEEP_ALIVE_MS = 4_000;
-/** Secrets and headers that are kept open in memory, so that they need not be unsealed for every attempt. */
-const UNSEALED_MAX = 10_000;
+/** A connection that is not there after the longest time that an attempt may take is given up. */
+const CONNECT_MS_MAX = 60_000;
+/** Secrets, headers and addresses that are kept at hand, so that they need not be unsealed and read for every attempt. */
+const AT_HAND_MAX = 10_000;
 /** Status 410: the endpoint is gone for good, RFC 9110 section 15.5.11. */
 const STATUS_GONE = 410;
 /** `Retry-After` means something with 429 (RFC 6585 section 4) and 503 (RFC 9110 section 15.6.4). */
@@ -51,8 +52,9 @@ export interface SenderOptions {
 export class Sender {
   readonly #options: SenderOptions;
   readonly #agent: Agent;
-  readonly #signingKeys = new LRUCache<string, KeyObject>({ max: UNSEALED_MAX });
-  readonly #ownHeaders = new LRUCache<string, Record<string, string>>({ max: UNSEALED_MAX });
+  readonly #signingKeys = new LRUCache<string, KeyObject>({ max: AT_HAND_MAX });
+  readonly #ownHeaders = new LRUCache<string, Record<string, string>>({ max: AT_HAND_MAX });
+  readonly #targets = new LRUCache<string, Target>({ max: AT_HAND_MAX });
 
   constructor(options: SenderOptions) {
     this.#options = options;
@@ -63,7 +65,7 @@ export class Sender {
       // The attempt's own deadline covers these.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: { lookup: makeCheckedLookup(options.addressPolicy), timeout: 0 },
+      connect: { lookup: makeCheckedLookup(options.addressPolicy), timeout: CONNECT_MS_MAX },
     });
   }
 
@@ -76,23 +78,32 @@ export class Sender {
     const startedAt = new Date();
     const started = performance.now();
     const { sent, recorded } = this.#makeHeaders(delivery, startedAt);
-    const deadline = AbortSignal.timeout(delivery.timeoutMs);
-    const answer = await this.#request(delivery, sent, deadline).catch((error) => describeFailure(error, delivery));
+    const answer = await this.#request(delivery, sent).catch((error) => describeFailure(error, delivery));
     const base = { startedAt, requestHeaders: recorded, durationMs: Math.round(performance.now() - started) };
     return answer instanceof AttemptError ? withoutResponse(base, answer) : withResponse(base, answer);
   }
 
-  async #request(delivery: OutgoingDelivery, headers: Record<string, string>, deadline: AbortSignal): Promise<Answer> {
-    const url = new URL(delivery.url);
-    refuseBlockedLiteral(url, this.#options.addressPolicy);
-    const response = await request(url, {
-      dispatcher: this.#agent,
+  async #request(delivery: OutgoingDelivery, headers: Record<string, string>): Promise<Answer> {
+    const { origin, path } = this.#aim(delivery.url);
+    return exchange(this.#agent, {
+      origin,
+      path,
       method: delivery.method as Dispatcher.HttpMethod,
       headers,
       body: delivery.body,
-      signal: deadline,
+      timeoutMs: delivery.timeoutMs,
     });
-    return { status: response.statusCode, headers: response.headers, body: await readBody(response.body) };
+  }
+
+  /** @throws {BlockedAddressError} where the host is an address that deliveries must not reach */
+  #aim(url: string): Target {
+    const known = this.#targets.get(url);
+    if (known) return known;
+    const { origin, hostname, pathname, search } = new URL(url);
+    refuseBlockedLiteral(hostname, this.#options.addressPolicy);
+    const target = { origin, path: `${pathname}${search}` };
+    this.#targets.set(url, target);
+    return target;
   }
 
   /** An endpoint's own headers go out with their values, and on record without. */
@@ -131,10 +142,10 @@ function remember<T extends object>(cache: LRUCache<string, T>, sealed: Buffer, 
   return opened;
 }
 
-interface Answer {
-  status: number;
-  headers: Dispatcher.ResponseData['headers'];
-  body: Buffer;
+/** Where an endpoint's requests go. */
+interface Target {
+  origin: string;
+  path: string;
 }
 
 type Base = Pick<SendResult, 'startedAt' | 'durationMs' | 'requestHeaders'>;
@@ -163,29 +174,9 @@ function withResponse(base: Base, { status, headers, body }: Answer): SendResult
   };
 }
 
-/**
- * Reads what is kept of a response and drops the rest. The status has decided by now, so a body that stalls or breaks
- * takes nothing back.
- */
-async function readBody(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
-  const kept: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      // One byte more than is kept shows whether a character was cut.
-      if (bytes <= RESPONSE_BODY_BYTES_KEPT) kept.push(chunk);
-      bytes += chunk.length;
-      if (bytes > RESPONSE_BODY_BYTES_READ) break;
-    }
-  } catch {
-    // Kept as far as it came.
-  }
-  return Buffer.concat(kept);
-}
-
 /** A host that is an address never reaches the look-up, so it is checked here. */
-function refuseBlockedLiteral(url: URL, isAllowed: AddressPolicy) {
-  const host = url.hostname.replace(/^\[|\]$/g, '');
+function refuseBlockedLiteral(hostname: string, isAllowed: AddressPolicy) {
+  const host = hostname.replace(/^\[|\]$/g, '');
   if (isIP(host) && !isAllowed(host)) throw new BlockedAddressError(host);
 }
 

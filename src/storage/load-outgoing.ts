@@ -1,4 +1,4 @@
-import type { ClientBase, Pool } from 'pg';
+import type { Pool, QueryConfig } from 'pg';
 import type { DeliveryState } from '../domain/delivery.ts';
 import { ENDPOINT_COLUMNS, type EndpointColumns } from './endpoint-columns.ts';
 import { DELIVERY_STATE_COLUMNS } from './lock-deliveries.ts';
@@ -22,9 +22,12 @@ export interface OutgoingDelivery extends DeliveryState, EndpointColumns {
   rateLimitPerSecond: number | null;
 }
 
-const COLUMNS = `
+const DELIVERY_COLUMNS = `
   d.id, d.organization_id as "organizationId", d.environment_id as "environmentId", d.event_id as "eventId",
-  ${DELIVERY_STATE_COLUMNS}, v.type as "eventType", v.body, v.content_type as "contentType",
+  d.endpoint_id as "endpointId", ${DELIVERY_STATE_COLUMNS}, v.type as "eventType", v.body,
+  v.content_type as "contentType"`;
+
+const OUTGOING_ENDPOINT_COLUMNS = `
   e.id as "endpointId", e.url, e.method, e.headers_sealed as "headersSealed", e.timeout_ms as "timeoutMs",
   e.rate_limit_per_second as "rateLimitPerSecond", ${ENDPOINT_COLUMNS},
   exists (select 1 from lanes l where l.endpoint_id = e.id) as "hasLane",
@@ -33,16 +36,20 @@ const COLUMNS = `
     where s.endpoint_id = e.id and (s.expires_at is null or s.expires_at > now()) order by s.created_at desc
   ) as "secretsSealed"`;
 
-const JOINS = 'join events v on v.id = d.event_id join endpoints e on e.id = d.endpoint_id';
-
 /** Reads deliveries for their attempts. Takes no lock: the plan is checked when the outcome is written. */
-export async function loadOutgoing(db: ClientBase | Pool, ids: string[]): Promise<OutgoingDelivery[]> {
-  const { rows } = await db.query({
+export async function loadOutgoing(pool: Pool, ids: string[]): Promise<OutgoingDelivery[]> {
+  const deliveries = {
     name: 'load-outgoing',
-    text: `select ${COLUMNS} from deliveries d ${JOINS} where d.id = any($1)`,
+    text: `select ${DELIVERY_COLUMNS} from deliveries d join events v on v.id = d.event_id where d.id = any($1)`,
     values: [ids],
-  });
-  return rows;
+  };
+  const endpoints = {
+    name: 'load-outgoing-endpoints',
+    text: `select ${OUTGOING_ENDPOINT_COLUMNS} from endpoints e
+      where e.id in (select endpoint_id from deliveries where id = any($1))`,
+    values: [ids],
+  };
+  return loadTogether(pool, deliveries, endpoints);
 }
 
 /**
@@ -50,16 +57,34 @@ export async function loadOutgoing(db: ClientBase | Pool, ids: string[]): Promis
  * held already while the endpoint is paused.
  */
 export async function loadLane(
-  db: ClientBase | Pool,
+  pool: Pool,
   lane: { endpointId: string; except: string[]; limit: number },
 ): Promise<OutgoingDelivery[]> {
-  const { rows } = await db.query({
+  const deliveries = {
     name: 'load-lane',
-    text: `select ${COLUMNS} from deliveries d ${JOINS}
+    text: `select ${DELIVERY_COLUMNS} from deliveries d join events v on v.id = d.event_id
+      join endpoints e on e.id = d.endpoint_id
       where d.in_lane and d.endpoint_id = $1 and d.id <> all($2)
         and not (d.status = 'HELD' and e.status = 'PAUSED' and e.deleted_at is null)
       order by d.id limit $3`,
     values: [lane.endpointId, lane.except, lane.limit],
-  });
-  return rows;
+  };
+  const endpoints = {
+    name: 'load-lane-endpoint',
+    text: `select ${OUTGOING_ENDPOINT_COLUMNS} from endpoints e where e.id = $1`,
+    values: [lane.endpointId],
+  };
+  return loadTogether(pool, deliveries, endpoints);
+}
+
+/** What many deliveries have in common is read once for all of them, in the same round trip. */
+async function loadTogether(pool: Pool, deliveries: QueryConfig, endpoints: QueryConfig): Promise<OutgoingDelivery[]> {
+  const client = await pool.connect();
+  try {
+    const [found, common] = await Promise.all([client.query(deliveries), client.query(endpoints)]);
+    const byId = new Map(common.rows.map((row) => [row.endpointId, row]));
+    return found.rows.map((row) => ({ ...row, ...byId.get(row.endpointId) }));
+  } finally {
+    client.release();
+  }
 }

@@ -1,0 +1,101 @@
+import type { Dispatcher } from 'undici';
+import { RESPONSE_BODY_BYTES_KEPT } from './response-body.ts';
+
+/** What an endpoint may send at the most before Posthorn hangs up: more is never looked at. */
+const RESPONSE_BODY_BYTES_READ = 65_536;
+
+export interface Request {
+  origin: string;
+  /** With its query. */
+  path: string;
+  method: Dispatcher.HttpMethod;
+  headers: Record<string, string>;
+  body: Buffer;
+  /** From the look-up of the name to the last byte of the response. */
+  timeoutMs: number;
+}
+
+export interface Answer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  /** What is kept of it, and at least one byte more where there was more. */
+  body: Buffer;
+}
+
+/** The deadline passed before a status came. */
+export class DeadlineError extends Error {
+  override readonly name = 'TimeoutError';
+}
+
+/**
+ * Makes one request. Once the status is there, the response counts: a body that stalls, breaks or never ends takes
+ * nothing back.
+ *
+ * @throws {DeadlineError}
+ * @throws what the connection failed with
+ */
+export const exchange = (dispatcher: Dispatcher, request: Request): Promise<Answer> =>
+  new Promise((resolve, reject) => {
+    const { timeoutMs, ...options } = request;
+    dispatcher.dispatch(options, new Exchange(timeoutMs, resolve, reject));
+  });
+
+/**
+ * Takes what undici tells of a request. Its `request()` does not heed a deadline until the connection is there, and
+ * makes a stream of each body, which costs as much as the rest of a small response.
+ */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #resolve: (answer: Answer) => void;
+  readonly #reject: (error: Error) => void;
+  readonly #timer: NodeJS.Timeout;
+  #controller: Dispatcher.DispatchController | undefined;
+  #head: Omit<Answer, 'body'> | undefined;
+  #kept: Buffer[] = [];
+  #bytes = 0;
+  #isOver = false;
+
+  constructor(timeoutMs: number, resolve: (answer: Answer) => void, reject: (error: Error) => void) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#timer = setTimeout(() => this.#hangUp(new DeadlineError('The deadline passed.')), timeoutMs);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController) {
+    this.#controller = controller;
+    if (this.#isOver) controller.abort(new DeadlineError('The deadline passed before the request began.'));
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Answer['headers']) {
+    // 1xx: the response is still to come, RFC 9110 section 15.2.
+    if (status >= 200) this.#head = { status, headers };
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer) {
+    // One byte more than is kept shows whether a character was cut.
+    if (this.#bytes <= RESPONSE_BODY_BYTES_KEPT) this.#kept.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#bytes > RESPONSE_BODY_BYTES_READ) this.#hangUp(new Error('The body is longer than what is read.'));
+  }
+
+  onResponseEnd() {
+    this.#end(null);
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error) {
+    this.#end(error);
+  }
+
+  #hangUp(reason: Error) {
+    this.#end(reason);
+    this.#controller?.abort(reason);
+  }
+
+  #end(error: Error | null) {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    if (this.#head) this.#resolve({ ...this.#head, body: Buffer.concat(this.#kept) });
+    else this.#reject(error ?? new Error('The response ended before it began.'));
+    this.#kept = [];
+  }
+}
