@@ -20,6 +20,8 @@ export interface EmbeddedPostgresOptions {
   /** Folder for everything: made if missing. Absolute. */
   path: string;
   password: string;
+  /** Loopback port to listen on. @default a free one */
+  port?: number;
   /** Postgres settings by name, on top of the defaults. */
   settings?: Record<string, string>;
 }
@@ -49,7 +51,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const dataPath = join(options.path, 'cluster');
     await stopLeftover(dataPath);
     if (!(await exists(join(dataPath, 'PG_VERSION')))) await initialise({ binaries, launcher, dataPath, options });
-    const port = await findFreePort();
+    const port = options.port ?? (await findFreePort());
     const child = launch({ binaries, launcher, dataPath, port, settings: options.settings ?? {} });
     const url = `postgresql://${USER}:${encodeURIComponent(options.password)}@127.0.0.1:${port}/${DATABASE}`;
     await waitUntilReady(child, url);
