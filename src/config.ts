@@ -23,12 +23,19 @@ export interface Config {
   logLevel: string;
   /** How long a stop waits for attempts in flight. */
   shutdownTimeoutMs: number;
+  /** How long events are kept, with their deliveries and attempts. */
+  retentionDays: number;
 }
 
 /** Shortest operator's key, in characters. */
 export const ROOT_KEY_MIN_CHARS = 32;
 /** Length of an AES-256 key. */
 export const ENCRYPTION_KEY_BYTES = 32;
+
+const RETENTION_DAYS_DEFAULT = 30;
+/** Idempotency keys are promised for 24 h, and go with their events. */
+const RETENTION_DAYS_MIN = 1;
+const RETENTION_DAYS_MAX = 36_500;
 
 const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128'];
 
@@ -81,6 +88,15 @@ const environmentSchema = z.object({
     .regex(/^\d{1,6}$/, 'must be a number of milliseconds up to 999999')
     .transform(Number)
     .default(20_000),
+  POSTHORN_RETENTION_DAYS: z
+    .string()
+    .regex(/^\d{1,5}$/, `must be a number of days from ${RETENTION_DAYS_MIN} to ${RETENTION_DAYS_MAX}`)
+    .transform(Number)
+    .refine(
+      (days) => days >= RETENTION_DAYS_MIN && days <= RETENTION_DAYS_MAX,
+      `must be a number of days from ${RETENTION_DAYS_MIN} to ${RETENTION_DAYS_MAX}`,
+    )
+    .default(RETENTION_DAYS_DEFAULT),
   NODE_ENV: z.string().optional(),
 });
 
@@ -133,5 +149,6 @@ function toConfig(env: Environment): Config {
     production,
     logLevel: env.POSTHORN_LOG_LEVEL,
     shutdownTimeoutMs: env.POSTHORN_SHUTDOWN_TIMEOUT_MS,
+    retentionDays: env.POSTHORN_RETENTION_DAYS,
   };
 }

@@ -74,9 +74,12 @@ export class StartupError extends Error {
 export class RequestError extends Error {
   override readonly name = 'RequestError';
   readonly code: 'UNAUTHENTICATED' | 'FORBIDDEN' | 'BAD_USER_INPUT' | 'RATE_LIMITED' | 'CURSOR_EXPIRED';
+  /** With RATE_LIMITED: after so long it is worth another try. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: RequestError['code'], message: string) {
+  constructor(code: RequestError['code'], message: string, retryAfterMs?: number) {
     super(message);
     this.code = code;
+    this.retryAfterMs = retryAfterMs;
   }
 }

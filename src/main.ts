@@ -5,6 +5,7 @@ import { Courier } from './deliver/courier.ts';
 import { Dispatcher } from './deliver/dispatcher.ts';
 import { LaneRunner } from './deliver/lane-runner.ts';
 import { Recorder } from './deliver/recorder.ts';
+import { Retention } from './deliver/retention.ts';
 import { Scheduler } from './deliver/scheduler.ts';
 import { Sender } from './deliver/sender.ts';
 import { makeAddressPolicy } from './domain/address.ts';
@@ -13,7 +14,6 @@ import { StartupError } from './errors.ts';
 import type { Services } from './graphql/context.ts';
 import { startHttpServer } from './http/server.ts';
 import { ChangeFeed } from './live/change-feed.ts';
-import { ChangeRetention } from './live/change-retention.ts';
 import { createLog, type Log } from './log.ts';
 import { Publisher } from './publish/publisher.ts';
 import { DeliveryQueue } from './queue/delivery-queue.ts';
@@ -87,9 +87,9 @@ async function startParts(
     const courier = new Courier({ sender, recorder, log });
     const parts = [
       new Dispatcher({ ...deliveries, courier, log }),
-      new LaneRunner({ pool, courier, log }),
+      new LaneRunner({ pool, courier, signals, log }),
       new Scheduler({ ...deliveries, log }),
-      new ChangeRetention({ pool, log }),
+      new Retention({ pool, log, retentionDays: config.retentionDays }),
     ];
     stops.push(async () => {
       const stopped = Promise.all(parts.map((part) => part.stop())).then(() => true);

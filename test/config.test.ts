@@ -32,6 +32,7 @@ describe('with nothing set', () => {
     production: false,
     logLevel: 'info',
     shutdownTimeoutMs: 20_000,
+    retentionDays: 30,
   };
 
   it('the defaults are those of a first try: embedded Postgres, loopback may be reached', () => {
@@ -63,6 +64,7 @@ describe('with everything set', () => {
       POSTHORN_DATA_DIR: '/var/lib/posthorn',
       POSTHORN_LOG_LEVEL: 'debug',
       POSTHORN_SHUTDOWN_TIMEOUT_MS: '500',
+      POSTHORN_RETENTION_DAYS: '7',
       NODE_ENV: 'production',
     });
     expect(config).toEqual({
@@ -76,6 +78,7 @@ describe('with everything set', () => {
       dataDir: '/var/lib/posthorn',
       logLevel: 'debug',
       shutdownTimeoutMs: 500,
+      retentionDays: 7,
       production: true,
     });
   });
@@ -87,6 +90,7 @@ describe('with everything set', () => {
     { POSTHORN_ROLE: 'worker' },
     { POSTHORN_LOG_LEVEL: 'silent' },
     { POSTHORN_SHUTDOWN_TIMEOUT_MS: '0' },
+    { POSTHORN_RETENTION_DAYS: '1' },
     { ...KEYS, DATABASE_URL: 'postgres://db/posthorn' },
   ])('%j is taken', (env) => {
     expect(findFault(env)).toBeNull();
@@ -115,6 +119,9 @@ describe('a value that is wrong', () => {
     ['POSTHORN_ROLE', 'API', 'all, api or worker'],
     ['POSTHORN_LOG_LEVEL', 'loud', 'trace, debug, info, warn, error or silent'],
     ['POSTHORN_SHUTDOWN_TIMEOUT_MS', '20s', 'milliseconds'],
+    ['POSTHORN_RETENTION_DAYS', '0', 'from 1 to 36500'],
+    ['POSTHORN_RETENTION_DAYS', '40000', 'from 1 to 36500'],
+    ['POSTHORN_RETENTION_DAYS', 'a month', 'from 1 to 36500'],
   ])('is refused by the name of its variable, with what to do: %s=%s', (name, value, advice) => {
     const fault = findFault({ ...KEYS, [name]: value });
     expect(fault).toMatch(new RegExp(`^${name} must `));

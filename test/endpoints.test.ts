@@ -339,13 +339,15 @@ describe('pauseEndpoint and resumeEndpoint', () => {
   it('called while the lane is just closing leave nothing held for ever', async () => {
     const target = await createTarget();
     await bed.database.query(
-      `insert into lanes (endpoint_id, leased_by, leased_until) values ($1, $1, now() + interval '1 hour')`,
+      `with worker as (insert into workers (id, seen_until) values ($1, now() + interval '1 hour'))
+      insert into lanes (endpoint_id, leased_by) values ($1, $1)`,
       [target.uuid],
     );
     await runAgainst(
       async (client) => expect(await closeLane(client, target.uuid)).toBe(true),
       () => change('pause', target.id),
     );
+    await bed.database.query('delete from workers where id = $1', [target.uuid]);
     const deliveryId = await target.publish();
     expect(await readStatus(deliveryId)).toBe('HELD');
     await change('resume', target.id);

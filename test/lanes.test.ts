@@ -69,11 +69,15 @@ const waitUntilDelivered = (target: Target, count: number) =>
 
 interface LaneRow {
   leased_by: string | null;
-  leased_until: Date | null;
+  /** Until when its worker counts as alive. */
+  seen_until: Date | null;
 }
 
-const findLane = async ({ uuid }: Target): Promise<LaneRow | undefined> =>
-  (await bed.database.query<LaneRow>('select leased_by, leased_until from lanes where endpoint_id = $1', [uuid]))[0];
+async function findLane({ uuid }: Target): Promise<LaneRow | undefined> {
+  const sql = `select l.leased_by, w.seen_until from lanes l left join workers w on w.id = l.leased_by
+    where l.endpoint_id = $1`;
+  return (await bed.database.query<LaneRow>(sql, [uuid]))[0];
+}
 
 const webhookIds = ({ path }: Target) => receiver.to(path).map(({ headers }) => headers['webhook-id']);
 
@@ -228,13 +232,13 @@ describe('a lane', () => {
     receiver.answer = () => gate.opened;
     await publishMany(target, 3);
     await receiver.waitFor(3, target.path);
-    const before = (await findLane(target)) as { leased_by: string; leased_until: Date };
+    const before = (await findLane(target)) as { leased_by: string; seen_until: Date };
     await startWorker();
     const stopped = first.stop();
     // Either the lease is renewed, or it runs out and the other process takes it.
     const after = await vi.waitFor(async () => {
-      const lane = (await findLane(target)) as { leased_by: string; leased_until: Date };
-      const isRenewed = lane.leased_until.getTime() > before.leased_until.getTime() + 5_000;
+      const lane = (await findLane(target)) as { leased_by: string; seen_until: Date };
+      const isRenewed = lane.seen_until.getTime() > before.seen_until.getTime() + 5_000;
       expect(isRenewed || lane.leased_by !== before.leased_by).toBe(true);
       return lane;
     }, TAKEOVER);
@@ -253,7 +257,7 @@ describe('a lane', () => {
     await first.stop();
     const sent = receiver.to(target.path).length;
     expect(await countDeliveries(target, "status = 'DELIVERED'")).toBe(sent);
-    expect(await findLane(target)).toEqual({ leased_by: null, leased_until: null });
+    expect(await findLane(target)).toEqual({ leased_by: null, seen_until: null });
     await startWorker();
     await waitUntilDelivered(target, 40);
     expect(receiver.to(target.path)).toHaveLength(40);
@@ -269,5 +273,74 @@ describe('a lane', () => {
     await waitUntilDelivered(target, 30);
     expectRate(target, 20);
     expect(receiver.to(target.path)).toHaveLength(30);
+  });
+
+  it('is shared out evenly: each of two processes gets half of the lanes, also one that comes later', async () => {
+    await startWorker();
+    const targets: Target[] = [];
+    while (targets.length < 6) targets.push(await createTarget({ rateLimitPerSecond: 50 }));
+    const findSplit = async () => {
+      const sql = 'select leased_by, count(*)::int as count from lanes group by 1 order by 2';
+      return bed.database.query<{ leased_by: string | null; count: number }>(sql);
+    };
+    const expectEvenSplit = async (workers: number) => {
+      const split = await findSplit();
+      expect(split.map((row) => row.leased_by)).not.toContain(null);
+      expect(split).toHaveLength(workers);
+      expect((split.at(-1)?.count ?? 0) - (split[0]?.count ?? 0)).toBeLessThanOrEqual(1);
+    };
+    await vi.waitFor(() => expectEvenSplit(1), TAKEOVER);
+    await startWorker();
+    await vi.waitFor(() => expectEvenSplit(2), TAKEOVER);
+    for (const target of targets) await publishMany(target, 10);
+    for (const target of targets) await waitUntilDelivered(target, 10);
+    for (const target of targets) expect(receiver.to(target.path)).toHaveLength(10);
+  });
+
+  it('of a worker that died is taken by another one, which is then the only one that sends in it', async () => {
+    const target = await createTarget({ rateLimitPerSecond: 50 });
+    const dead = '00000000-0000-7000-8000-00000000dead';
+    await bed.database.query("insert into workers values ($1, now() + interval '1 second')", [dead]);
+    await bed.database.query('update lanes set leased_by = $1 where endpoint_id = $2', [dead, target.uuid]);
+    await publishMany(target, 5);
+    await startWorker();
+    await waitUntilDelivered(target, 5);
+    expect(await bed.database.query('select 1 from workers where id = $1', [dead])).toEqual([]);
+    expect((await findLane(target))?.leased_by).not.toBe(dead);
+    expect(receiver.to(target.path)).toHaveLength(5);
+  });
+
+  it('that has nothing to do costs those with work nothing: 300 paused endpoints with held deliveries beside one', async () => {
+    await startWorker();
+    const target = await createTarget({ rateLimitPerSecond: 50 });
+    await bed.database.query(
+      `with copies as (
+        insert into endpoints select (jsonb_populate_record(e, jsonb_build_object('id', gen_random_uuid(), 'status', 'PAUSED'))).*
+        from endpoints e, generate_series(1, 300) where e.id = $1 returning id, organization_id, environment_id
+      ), opened as (insert into lanes (endpoint_id, opened_at) select id, now() - interval '1 day' from copies)
+      insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, status, max_retries, in_lane)
+      select gen_random_uuid(), organization_id, environment_id, gen_random_uuid(), id, 'HELD', 9, true from copies`,
+      [target.uuid],
+    );
+    await publishMany(target, 20);
+    await waitUntilDelivered(target, 20);
+    expect(receiver.to(target.path)).toHaveLength(20);
+    const [held] = await bed.database.query("select count(*)::int as count from deliveries where status = 'HELD'");
+    expect(held).toEqual({ count: 300 });
+  });
+
+  it('of a paused endpoint is drained oldest first when it is resumed, newer ones after those that were held', async () => {
+    await startWorker();
+    const target = await createTarget();
+    const ask = (name: string) =>
+      bed.ask(`mutation ($id: ID!) { ${name}(input: { endpointId: $id }) { __typename } }`, { id: target.id });
+    await ask('pauseEndpoint');
+    const ids = await publishMany(target, 20);
+    await until(async () => (await countDeliveries(target, "status = 'HELD'")) === 20, 'all to be held');
+    await ask('resumeEndpoint');
+    ids.push(...(await publishMany(target, 20)));
+    await waitUntilDelivered(target, 40);
+    expect(new Set(webhookIds(target))).toEqual(new Set(ids));
+    expect(receiver.to(target.path)).toHaveLength(40);
   });
 });

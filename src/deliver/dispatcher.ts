@@ -11,6 +11,8 @@ import { PollLoop } from './poll-loop.ts';
 const SLOTS = 512;
 /** Deliveries of the shared lane that one process holds at once, those that take long included. */
 const HELD_MAX = 2_048;
+/** Bytes of bodies at hand from which on no more jobs are fetched. */
+const HELD_BYTES_MAX = 67_108_864;
 /** Requests in flight to one endpoint out of the shared lane. */
 const IN_FLIGHT_PER_ENDPOINT_MAX = 64;
 /** Jobs of one fetch. */
@@ -44,7 +46,8 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #loop: PollLoop;
   /** In the order in which they were taken. */
-  readonly #claims = new Map<string, { claim: JobClaim; since: number }>();
+  readonly #claims = new Map<string, { claim: JobClaim; since: number; bytes: number }>();
+  #heldBytes = 0;
   readonly #inFlight = new Map<string, number>();
   /** Reads deliveries whose turn comes at the same time together. */
   readonly #reload = new DataLoader((ids: readonly string[]) => this.#load(ids), { cache: false });
@@ -73,7 +76,7 @@ export class Dispatcher {
     await this.#options.queue.giveBack(unbegun).catch((error: Error) => {
       this.#options.log.warn({ error: error.message }, 'dispatcher.give_back_failed');
     });
-    for (const claim of unbegun) this.#claims.delete(claim.id);
+    for (const claim of unbegun) this.#forget(claim);
     while (this.#claims.size > 0) await new Promise((resolve) => setTimeout(resolve, 10));
     clearInterval(this.#touchTimer);
   }
@@ -87,12 +90,13 @@ export class Dispatcher {
     const jobs = await this.#options.queue.fetch(limit);
     if (jobs.length === 0) return false;
     const since = Date.now();
-    for (const { claim } of jobs) this.#claims.set(claim.id, { claim, since });
+    for (const { claim } of jobs) this.#claims.set(claim.id, { claim, since, bytes: 0 });
     await this.#begin(jobs);
     return jobs.length === limit;
   }
 
   #freeSlots(): number {
+    if (this.#heldBytes > HELD_BYTES_MAX) return 0;
     const patientUntil = Date.now() - PATIENCE_MS;
     let slow = 0;
     for (const { since } of this.#claims.values()) {
@@ -106,10 +110,25 @@ export class Dispatcher {
     const ids = jobs.map((job) => job.deliveryId);
     const deliveries = await this.#load(ids).catch((error) => {
       // No longer refreshed, so another worker takes them after the heartbeat's time.
-      for (const job of jobs) this.#claims.delete(job.claim.id);
+      for (const job of jobs) this.#forget(job.claim);
       throw error;
     });
-    for (const [index, job] of jobs.entries()) this.#route(job, deliveries[index]);
+    for (const [index, job] of jobs.entries()) {
+      this.#weigh(job.claim, deliveries[index]?.body.length ?? 0);
+      this.#route(job, deliveries[index]);
+    }
+  }
+
+  #weigh({ id }: JobClaim, bytes: number) {
+    const held = this.#claims.get(id);
+    if (!held) return;
+    held.bytes = bytes;
+    this.#heldBytes += bytes;
+  }
+
+  #forget({ id }: JobClaim) {
+    this.#heldBytes -= this.#claims.get(id)?.bytes ?? 0;
+    this.#claims.delete(id);
   }
 
   /** @returns in the order of the IDs; undefined where there is none */
@@ -178,7 +197,7 @@ export class Dispatcher {
         this.#options.log.error({ error: error.message, deliveryId: job.deliveryId }, 'dispatcher.delivery_failed');
       })
       .finally(() => {
-        this.#claims.delete(job.claim.id);
+        this.#forget(job.claim);
         if (this.#freeSlots() >= FETCH_MIN) this.#loop.wake();
       });
   }

@@ -1,51 +1,67 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
-import { newId } from '../domain/ids.ts';
+import { encodeId, newId } from '../domain/ids.ts';
 import type { Log } from '../log.ts';
-import { closeLane, type LeasedLane, leaseLanes, releaseLanes, renewLanes, saveLaneSlots } from '../storage/lanes.ts';
+import {
+  announceWorker,
+  buryWorkers,
+  closeLane,
+  dismissWorker,
+  findLanes,
+  type HeldLane,
+  releaseLanes,
+  saveLaneSlots,
+  takeLanes,
+} from '../storage/lanes.ts';
 import { loadLane, type OutgoingDelivery } from '../storage/load-outgoing.ts';
+import type { Signals } from '../storage/signals.ts';
 import { inTransaction } from '../storage/transaction.ts';
 import type { Courier } from './courier.ts';
 import { PollLoop } from './poll-loop.ts';
 
-/** A lane is its worker's for so long after the last renewal; then another takes it. */
+/** A worker counts as alive, and its lanes as its own, for so long after its last word. */
 const LEASE_MS = 10_000;
-/** Renewed more often than this; a worker that could not renew stops sending so long before the lease ends. */
-const LEASE_RENEW_MS = 2_000;
-/** How often each lane is looked at. Rates are kept to this grain. */
+/** A worker that could not say a word stops sending so long before the others take it for dead. */
+const LEASE_MARGIN_MS = 2_000;
+/** How often a lane with work is served. Rates are kept to this grain. */
 const TICK_MS = 50;
-/** Lanes that one process leases. */
-const LANES_MAX = 256;
-/** Requests in flight over all lanes of a process. */
-const IN_FLIGHT_MAX = 256;
+/** How often all lanes are looked at, in one query. */
+const LOOK_MS = 500;
+/** The same where a signal says that there may be something new. */
+const LOOK_SIGNALED_MS = 100;
+/** Requests in flight over all lanes of a process, shared out among those with work; each has one at least. */
+const IN_FLIGHT_MAX = 512;
 /** Requests in flight of one lane. */
 const IN_FLIGHT_PER_LANE_MAX = 64;
 /** Deliveries of one read. */
 const LOAD_MAX = 100;
-/** A lane without work is looked at this often. */
-const IDLE_MS = 500;
+/** A lane in which something failed rests for so long. */
+const REST_MS = 500;
 
 export interface LaneRunnerOptions {
   pool: Pool;
   courier: Courier;
+  signals: Signals;
   log: Log;
 }
 
 interface Lane {
   endpointId: string;
   inFlight: Map<string, Promise<void>>;
-  /** Tokens of the rate limit: when the next attempt may begin, in ms since the epoch. */
+  /** When the rate limit lets the next attempt begin, in ms since the epoch. */
   nextSlotAt: number;
-  idleUntil: number;
+  rateLimitPerSecond: number | null;
+  hasWork: boolean;
+  restsUntil: number;
   isBusy: boolean;
-  /** False: the lease was lost, and only attempts in flight are left. */
+  /** False: it is another worker's now, or about to be, and only attempts in flight are left. */
   isLeased: boolean;
 }
 
 /**
  * Drains the lanes that endpoints have of their own, each leased by one worker at a time, so that an endpoint's rate
- * and its cap hold over all processes. Deliveries stay in the lane until their outcome is recorded: when a worker
- * dies, the next holder of the lease makes the attempt again.
+ * and its cap hold over all processes. The workers that live share the lanes evenly. Deliveries stay in the lane until
+ * their outcome is recorded: when a worker dies, the next holder of the lease makes the attempt again.
  */
 export class LaneRunner {
   readonly #options: LaneRunnerOptions;
@@ -53,7 +69,9 @@ export class LaneRunner {
   readonly #lanes = new Map<string, Lane>();
   readonly #loop: PollLoop;
   #leasedUntil = 0;
-  #renewAt = 0;
+  #lookAt = 0;
+  #lookedAt = 0;
+  #stopListening: (() => void) | undefined;
 
   constructor(options: LaneRunnerOptions) {
     this.#options = options;
@@ -61,23 +79,27 @@ export class LaneRunner {
   }
 
   start(): void {
+    this.#stopListening = this.#options.signals.on('posthorn_jobs', () => {
+      this.#lookAt = Math.min(this.#lookAt, this.#lookedAt + LOOK_SIGNALED_MS);
+    });
     this.#loop.start();
   }
 
-  /** Begins no more attempts, waits for those in flight, and gives the leases back. */
+  /** Begins no more attempts, waits for those in flight, and gives the lanes back. */
   async stop(): Promise<void> {
+    this.#stopListening?.();
     await this.#loop.stop();
-    // The leases must hold until the last attempt is on record, or another worker would make it again.
-    const keeper = setInterval(() => void this.#keepLeases(), LEASE_RENEW_MS);
+    // The lanes must stay its own until the last attempt is on record, or another worker would make it again.
+    const keeper = setInterval(() => void this.#keepLanes(), LEASE_MARGIN_MS);
     while ([...this.#lanes.values()].some((lane) => lane.isBusy || lane.inFlight.size > 0)) await sleep(10);
     clearInterval(keeper);
     await this.#saveSlots([...this.#lanes.values()]);
-    await releaseLanes(this.#options.pool, this.#worker);
+    await dismissWorker(this.#options.pool, this.#worker);
   }
 
-  async #keepLeases() {
+  async #keepLanes() {
     try {
-      await renewLanes(this.#options.pool, { worker: this.#worker, leaseMs: LEASE_MS });
+      await announceWorker(this.#options.pool, this.#worker, LEASE_MS);
     } catch (error) {
       this.#options.log.warn({ error: (error as Error).message }, 'lanes.renew_failed');
     }
@@ -85,11 +107,11 @@ export class LaneRunner {
 
   async #turn(): Promise<boolean> {
     const now = Date.now();
-    if (now >= this.#renewAt) await this.#renew(now);
-    if (Date.now() >= this.#leasedUntil) return false;
-    for (const lane of this.#lanes.values()) {
-      if (lane.isLeased && !lane.isBusy && now >= lane.idleUntil) void this.#drain(lane);
-    }
+    if (now >= this.#lookAt) await this.#look(now);
+    const working = [...this.#lanes.values()].filter((lane) => lane.isLeased && lane.hasWork);
+    const share = Math.floor(IN_FLIGHT_MAX / Math.max(1, working.length));
+    const room = Math.max(1, Math.min(IN_FLIGHT_PER_LANE_MAX, share));
+    for (const lane of working) if (!lane.isBusy && now >= lane.restsUntil) void this.#drain(lane, room);
     return false;
   }
 
@@ -100,59 +122,95 @@ export class LaneRunner {
     await saveLaneSlots(this.#options.pool, this.#worker, slots);
   }
 
-  async #renew(now: number) {
+  /** Keeps the lease, takes lanes or gives some up as the share has it, and finds those with work. */
+  async #look(now: number) {
+    const { pool } = this.#options;
+    const share = await announceWorker(pool, this.#worker, LEASE_MS);
     await this.#saveSlots([...this.#lanes.values()]);
-    const leased = await leaseLanes(this.#options.pool, { worker: this.#worker, leaseMs: LEASE_MS, max: LANES_MAX });
-    this.#leasedUntil = now + LEASE_MS - LEASE_RENEW_MS;
-    this.#renewAt = now + IDLE_MS;
-    const held = new Set(leased.map((lane) => lane.endpointId));
-    for (const row of leased) if (!this.#lanes.has(row.endpointId)) this.#lanes.set(row.endpointId, newLane(row));
-    for (const [endpointId, lane] of this.#lanes) {
-      lane.isLeased = held.has(endpointId);
-      if (!lane.isLeased && !lane.isBusy && lane.inFlight.size === 0) this.#lanes.delete(endpointId);
-    }
+    await this.#giveUp([...this.#lanes.values()].filter((lane) => lane.isLeased).slice(share));
+    await buryWorkers(pool);
+    await takeLanes(pool, this.#worker, share - this.#lanes.size);
+    this.#update(await findLanes(pool, this.#worker));
+    // Not before it is known which lanes are still its own.
+    this.#leasedUntil = now + LEASE_MS - LEASE_MARGIN_MS;
+    this.#lookedAt = now;
+    this.#lookAt = now + LOOK_MS;
   }
 
-  async #drain(lane: Lane) {
+  /** Lanes over the share: those where nothing is in flight are free at once, the others send no more until they are. */
+  async #giveUp(surplus: Lane[]) {
+    for (const lane of surplus) lane.isLeased = false;
+    const ended = [...this.#lanes.values()].filter((lane) => !lane.isLeased && !isWorking(lane));
+    await releaseLanes(
+      this.#options.pool,
+      this.#worker,
+      ended.map((lane) => lane.endpointId),
+    );
+    for (const { endpointId } of ended) this.#lanes.delete(endpointId);
+  }
+
+  #update(held: HeldLane[]) {
+    const found = new Map(held.map((row) => [row.endpointId, row]));
+    for (const [endpointId, lane] of this.#lanes) {
+      const row = found.get(endpointId);
+      if (row) Object.assign(lane, { rateLimitPerSecond: row.rateLimitPerSecond, hasWork: row.hasWork });
+      else lane.isLeased = false;
+      if (!row && !isWorking(lane)) this.#lanes.delete(endpointId);
+      if (row?.mayClose && !row.hasWork && !isWorking(lane)) void this.#close(lane);
+    }
+    for (const row of held) if (!this.#lanes.has(row.endpointId)) this.#lanes.set(row.endpointId, newLane(row));
+  }
+
+  async #close(lane: Lane) {
     lane.isBusy = true;
     try {
-      await this.#drainOnce(lane);
+      const isClosed = await inTransaction(this.#options.pool, (client) => closeLane(client, lane.endpointId));
+      if (isClosed) this.#lanes.delete(lane.endpointId);
     } catch (error) {
-      lane.idleUntil = Date.now() + IDLE_MS;
-      this.#options.log.error({ endpointId: lane.endpointId, error: (error as Error).message }, 'lane.failed');
+      this.#rest(lane, error as Error);
     } finally {
       lane.isBusy = false;
     }
   }
 
-  async #drainOnce(lane: Lane) {
-    const room = this.#roomOf(lane);
-    if (room <= 0) return;
-    const except = [...lane.inFlight.keys()];
-    const { pool } = this.#options;
-    const deliveries = await loadLane(pool, { endpointId: lane.endpointId, except, limit: Math.min(room, LOAD_MAX) });
-    if (deliveries.length > 0) return this.#take(lane, deliveries);
-    lane.idleUntil = Date.now() + IDLE_MS;
-    if (lane.inFlight.size > 0) return;
-    const isClosed = await inTransaction(pool, (client) => closeLane(client, lane.endpointId));
-    if (isClosed) this.#lanes.delete(lane.endpointId);
+  #rest(lane: Lane, error: Error) {
+    lane.restsUntil = Date.now() + REST_MS;
+    this.#options.log.error({ endpointId: encodeId('Endpoint', lane.endpointId), error: error.message }, 'lane.failed');
   }
 
-  #roomOf(lane: Lane): number {
-    const share = Math.floor(IN_FLIGHT_MAX / this.#lanes.size);
-    const cap = Math.max(1, Math.min(IN_FLIGHT_PER_LANE_MAX, share));
-    return cap - lane.inFlight.size;
+  async #drain(lane: Lane, room: number) {
+    lane.isBusy = true;
+    try {
+      await this.#drainOnce(lane, room);
+    } catch (error) {
+      this.#rest(lane, error as Error);
+    } finally {
+      lane.isBusy = false;
+    }
+  }
+
+  /** @param room requests that may be in flight in the lane */
+  async #drainOnce(lane: Lane, room: number) {
+    const limit = Math.min(room - lane.inFlight.size, slotsOf(lane), LOAD_MAX);
+    if (limit <= 0) return;
+    const except = [...lane.inFlight.keys()];
+    const deliveries = await loadLane(this.#options.pool, { endpointId: lane.endpointId, except, limit });
+    if (deliveries.length > 0) await this.#take(lane, deliveries);
+    else lane.hasWork = false;
   }
 
   async #take(lane: Lane, deliveries: OutgoingDelivery[]) {
+    // The lane may have been lost while they were read.
+    if (!lane.isLeased || Date.now() >= this.#leasedUntil) return;
     const first = deliveries[0] as OutgoingDelivery;
     const isOpen = first.endpointStatus === 'ACTIVE' && !first.isEndpointDeleted;
+    lane.rateLimitPerSecond = first.rateLimitPerSecond;
     const unready = isOpen ? deliveries.filter((delivery) => delivery.status === 'HELD') : deliveries;
     if (unready.length > 0) return this.#requeue(unready);
     for (const delivery of deliveries) {
-      if (!this.#takeRateSlot(lane, delivery.rateLimitPerSecond)) break;
+      if (!takeSlot(lane)) break;
       // A slot that outlasts the lease is written down at once, and holds also where this worker dies.
-      if (lane.nextSlotAt - Date.now() > LEASE_MS - LEASE_RENEW_MS) await this.#saveSlots([lane]);
+      if (lane.nextSlotAt - Date.now() > LEASE_MS - LEASE_MARGIN_MS) await this.#saveSlots([lane]);
       this.#send(lane, delivery);
     }
   }
@@ -162,25 +220,10 @@ export class LaneRunner {
     await Promise.all(deliveries.map((delivery) => this.#options.courier.requeue(delivery, null, true)));
   }
 
-  /** Spreads attempts evenly: one each 1/rate seconds, and no saving up while nothing waited. */
-  #takeRateSlot(lane: Lane, ratePerSecond: number | null): boolean {
-    if (ratePerSecond === null) return true;
-    const now = Date.now();
-    const intervalMs = 1_000 / ratePerSecond;
-    // A slot of a lower rate that was set before does not hold up the present one.
-    lane.nextSlotAt = Math.min(lane.nextSlotAt, now + intervalMs);
-    if (now < lane.nextSlotAt) return false;
-    lane.nextSlotAt = Math.max(lane.nextSlotAt + intervalMs, now - TICK_MS + intervalMs);
-    return true;
-  }
-
   #send(lane: Lane, delivery: OutgoingDelivery) {
     const done = this.#options.courier
       .attempt(delivery, null)
-      .catch((error: Error) => {
-        lane.idleUntil = Date.now() + IDLE_MS;
-        this.#options.log.error({ error: error.message, deliveryId: delivery.id }, 'lane.delivery_failed');
-      })
+      .catch((error: Error) => this.#rest(lane, error))
       .finally(() => {
         lane.inFlight.delete(delivery.id);
       });
@@ -188,11 +231,39 @@ export class LaneRunner {
   }
 }
 
-const newLane = ({ endpointId, nextSlotAt }: LeasedLane): Lane => ({
+const newLane = ({ endpointId, nextSlotAt, rateLimitPerSecond, hasWork }: HeldLane): Lane => ({
   endpointId,
   inFlight: new Map(),
   nextSlotAt: nextSlotAt?.getTime() ?? 0,
-  idleUntil: 0,
+  rateLimitPerSecond,
+  hasWork,
+  restsUntil: 0,
   isBusy: false,
   isLeased: true,
 });
+
+const isWorking = (lane: Lane): boolean => lane.isBusy || lane.inFlight.size > 0;
+
+/** How many attempts the rate limit may let begin in this tick. */
+function slotsOf({ rateLimitPerSecond, nextSlotAt }: Lane): number {
+  if (rateLimitPerSecond === null) return Number.POSITIVE_INFINITY;
+  const intervalMs = 1_000 / rateLimitPerSecond;
+  const isEarly = Date.now() < Math.min(nextSlotAt, Date.now() + intervalMs);
+  return isEarly ? 0 : Math.ceil(TICK_MS / intervalMs) + 1;
+}
+
+/**
+ * Spreads attempts evenly: one each 1/rate seconds, and no saving up while nothing waited.
+ *
+ * @returns whether an attempt may begin now
+ */
+function takeSlot(lane: Lane): boolean {
+  if (lane.rateLimitPerSecond === null) return true;
+  const now = Date.now();
+  const intervalMs = 1_000 / lane.rateLimitPerSecond;
+  // A slot of a lower rate that was set before does not hold up the present one.
+  lane.nextSlotAt = Math.min(lane.nextSlotAt, now + intervalMs);
+  if (now < lane.nextSlotAt) return false;
+  lane.nextSlotAt = Math.max(lane.nextSlotAt + intervalMs, now - TICK_MS + intervalMs);
+  return true;
+}

@@ -40,11 +40,12 @@ interface EventToRetry extends Tenant {
   type: string;
 }
 
+/** Locked against retention, which must not take it away while it gets a delivery. */
 async function findEvent(client: ClientBase, tenant: Tenant, eventId: string): Promise<EventToRetry> {
-  const { rows } = await client.query('select id, type from events where id = $1 and environment_id = $2', [
-    eventId,
-    tenant.environmentId,
-  ]);
+  const { rows } = await client.query(
+    'select id, type from events where id = $1 and environment_id = $2 for key share',
+    [eventId, tenant.environmentId],
+  );
   if (rows.length === 0) throw new NotFoundError('There is no event with this ID.');
   return { ...rows[0], ...tenant };
 }

@@ -24,7 +24,7 @@ export const presentErrors = (errors: readonly GraphQLError[], options: PresentO
   errors.map((error) => presentError(error, options));
 
 function presentError(error: GraphQLError, { requestId, log }: PresentOptions): GraphQLError {
-  const { code, message } = classify(error);
+  const { code, message, retryAfterMs } = classify(error);
   if (code === 'INTERNAL_SERVER_ERROR') {
     const cause = findOriginal(error);
     log.error(
@@ -37,20 +37,24 @@ function presentError(error: GraphQLError, { requestId, log }: PresentOptions): 
     source: error.source,
     positions: error.positions,
     path: error.path,
-    extensions: { code, requestId, http: chooseHttp(error, code) },
+    extensions: { code, requestId, retryAfterMs, http: chooseHttp(error, code, retryAfterMs) },
   });
 }
 
 /** A body that is not even JSON is refused with 400, also to clients that ask for 200 with every GraphQL answer. */
-const chooseHttp = ({ extensions }: GraphQLError, code: string) =>
-  isBadRequest(extensions) ? { status: 400 } : (extensions.http ?? STATUS_BY_CODE[code]);
+function chooseHttp({ extensions }: GraphQLError, code: string, retryAfterMs: number | undefined) {
+  if (isBadRequest(extensions)) return { status: 400 };
+  // The other fields of the operation may have succeeded, so the status stays as it is.
+  if (retryAfterMs !== undefined) return { headers: { 'retry-after': String(Math.ceil(retryAfterMs / 1_000)) } };
+  return extensions.http ?? STATUS_BY_CODE[code];
+}
 
 const isBadRequest = ({ code, http }: GraphQLError['extensions']) =>
   code === 'BAD_REQUEST' && (http as { status?: number } | undefined)?.status === 400;
 
-function classify(error: GraphQLError): { code: string; message: string } {
+function classify(error: GraphQLError): { code: string; message: string; retryAfterMs?: number } {
   const original = findOriginal(error);
-  if (original instanceof RequestError) return { code: original.code, message: original.message };
+  if (original instanceof RequestError) return original;
   if (original instanceof CostLimitError) return { code: 'COST_LIMIT_EXCEEDED', message: original.message };
   if (INPUT_MESSAGE.test(error.message)) return { code: 'BAD_USER_INPUT', message: error.message };
   // Raised by graphql-js or Yoga about the request itself: nothing was thrown by a resolver.

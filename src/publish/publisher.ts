@@ -9,7 +9,7 @@ import { insertDeliveries, makeDelivery, type NewDelivery } from '../storage/ins
 import { type EventRow, insertEvents } from '../storage/insert-events.ts';
 import { type MatchedEndpoint, matchEndpoints } from '../storage/match-endpoints.ts';
 import type { Signals } from '../storage/signals.ts';
-import { inTwoSteps, type Sent } from '../storage/transaction.ts';
+import { inTwoSteps, isConnectionFault, type Sent } from '../storage/transaction.ts';
 import { makeEvent, type PublishInput } from './event-input.ts';
 
 /** Calls within this time share a transaction: its cost is mostly round trips, the same for one event and for many. */
@@ -18,8 +18,13 @@ const GATHER_MS = 2;
 const BATCH_EVENTS_MAX = 500;
 /** Transactions under way at once. */
 const FLUSHES_MAX = 2;
-/** Events that may wait for their transaction. More are refused, so that memory does not follow the callers. */
-const WAITING_EVENTS_MAX = 20_000;
+/** Bytes of bodies in one transaction, unless a single call has more. */
+const BATCH_BYTES_MAX = 4_194_304;
+/** What may wait to be stored or be under way. More is refused, so that memory does not follow the callers. */
+const PENDING_EVENTS_MAX = 20_000;
+const PENDING_BYTES_MAX = 134_217_728;
+/** What a caller is told who was refused. */
+const RETRY_AFTER_MS = 1_000;
 
 export interface PublishedEvent {
   event: EventRow;
@@ -37,6 +42,7 @@ export interface PublisherOptions {
 /** Events that are stored all or none: those of one call. */
 interface Group {
   events: EventRow[];
+  bytes: number;
   resolve: (published: PublishedEvent[]) => void;
   reject: (error: unknown) => void;
 }
@@ -49,6 +55,8 @@ export class Publisher {
   readonly #options: PublisherOptions;
   #waiting: Group[] = [];
   #waitingEvents = 0;
+  /** Waiting or under way. */
+  #pending = { events: 0, bytes: 0 };
   #flushes = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -76,12 +84,29 @@ export class Publisher {
     return this.#submit(events);
   }
 
-  #submit(events: EventRow[]): Promise<PublishedEvent[]> {
-    if (this.#waitingEvents + events.length > WAITING_EVENTS_MAX) {
-      throw new RequestError('RATE_LIMITED', 'Too many events wait to be stored. Try again in a second.');
+  async #submit(events: EventRow[]): Promise<PublishedEvent[]> {
+    const bytes = events.reduce((sum, { body }) => sum + body.length, 0);
+    const pending = this.#pending;
+    if (pending.events + events.length > PENDING_EVENTS_MAX || pending.bytes + bytes > PENDING_BYTES_MAX) {
+      throw new RequestError(
+        'RATE_LIMITED',
+        'Too many events wait to be stored. Try again in a second.',
+        RETRY_AFTER_MS,
+      );
     }
+    pending.events += events.length;
+    pending.bytes += bytes;
+    try {
+      return await this.#gather(events, bytes);
+    } finally {
+      pending.events -= events.length;
+      pending.bytes -= bytes;
+    }
+  }
+
+  #gather(events: EventRow[], bytes: number): Promise<PublishedEvent[]> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ events, resolve, reject });
+      this.#waiting.push({ events, bytes, resolve, reject });
       this.#waitingEvents += events.length;
       if (this.#waitingEvents >= BATCH_EVENTS_MAX) this.#startFlushes();
       else this.#timer ??= setTimeout(() => this.#startFlushes(), GATHER_MS);
@@ -102,25 +127,29 @@ export class Publisher {
 
   #takeBatch(): Group[] {
     let events = 0;
+    let bytes = 0;
     let count = 0;
     for (const group of this.#waiting) {
-      if (count > 0 && events + group.events.length > BATCH_EVENTS_MAX) break;
+      const isFull = events + group.events.length > BATCH_EVENTS_MAX || bytes + group.bytes > BATCH_BYTES_MAX;
+      if (count > 0 && isFull) break;
       events += group.events.length;
+      bytes += group.bytes;
       count += 1;
     }
     this.#waitingEvents -= events;
     return this.#waiting.splice(0, count);
   }
 
-  /** A group that is refused takes the transaction with it; the others are stored by the next one. */
+  /** A group that is refused or can't be written takes the transaction with it; the others are stored by the next one. */
   async #flush(groups: Group[]): Promise<void> {
     try {
       const stored = await this.#store(groups);
       this.#announce(groups, stored);
     } catch (error) {
       if (error instanceof RefusedGroups) return this.#flushWithout(groups, error.refused);
-      if (groups.length === 1) return groups[0]?.reject(error);
-      for (const group of groups) await this.#flush([group]);
+      const isOfAll = groups.length === 1 || isConnectionFault(error);
+      if (isOfAll) for (const group of groups) group.reject(error);
+      else for (const group of groups) await this.#flush([group]);
     }
   }
 

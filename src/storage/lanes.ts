@@ -15,43 +15,92 @@ export async function openLanes(client: ClientBase, endpointIds: Iterable<string
   });
 }
 
-export interface LeaseOptions {
-  worker: string;
-  leaseMs: number;
-  /** Lanes that this worker may hold. */
-  max: number;
-}
-
-export interface LeasedLane {
-  endpointId: string;
-  /** When the rate limit lets the next attempt begin; null: now. */
-  nextSlotAt: Date | null;
+/**
+ * Tells that a worker lives, and with it that its lanes are its own.
+ *
+ * @returns how many lanes are the worker's share: all that are open, over all workers that live
+ */
+export async function announceWorker(pool: Pool, worker: string, leaseMs: number): Promise<number> {
+  const { rows } = await pool.query({
+    name: 'announce-worker',
+    text: `
+      with announced as (
+        insert into workers (id, seen_until) values ($1, now() + $2 * interval '1 ms')
+        on conflict (id) do update set seen_until = excluded.seen_until
+      )
+      select ceil((select count(*) from lanes)::float8
+        / (1 + (select count(*) from workers where id <> $1 and seen_until > now())))::int as share`,
+    values: [worker, leaseMs],
+  });
+  return rows[0].share;
 }
 
 /**
- * Renews the leases that a worker holds, and takes lanes that nobody holds.
- *
- * @returns lanes that are this worker's until the lease ends
+ * Takes workers that died off the list, by which their lanes become nobody's. One that comes back to life at this
+ * moment waits for this to end, and then finds that its lanes are its own no more.
  */
-export async function leaseLanes(pool: Pool, { worker, leaseMs, max }: LeaseOptions): Promise<LeasedLane[]> {
-  const held = await renewLanes(pool, { worker, leaseMs });
-  const { rows } = await pool.query({
-    name: 'lease-lanes',
+export async function buryWorkers(pool: Pool): Promise<void> {
+  await pool.query({ name: 'bury-workers', text: 'delete from workers where seen_until < now()' });
+}
+
+/** Takes lanes that are nobody's, the longest open first. Fails where the worker was buried meanwhile. */
+export async function takeLanes(pool: Pool, worker: string, max: number): Promise<void> {
+  if (max <= 0) return;
+  await pool.query({
+    name: 'take-lanes',
     text: `
       with candidates as (
-        select endpoint_id from lanes where leased_until is null or leased_until < now()
-        order by opened_at limit $3 for no key update skip locked
+        select endpoint_id from lanes where leased_by is null
+        order by opened_at limit $2 for no key update skip locked
       )
-      update lanes l set leased_by = $1, leased_until = now() + $2 * interval '1 ms'
-      from candidates c where l.endpoint_id = c.endpoint_id
-      returning l.endpoint_id as "endpointId", l.next_slot_at as "nextSlotAt"`,
-    values: [worker, leaseMs, Math.max(0, max - held.length)],
+      update lanes l set leased_by = $1 from candidates c where l.endpoint_id = c.endpoint_id`,
+    values: [worker, max],
   });
-  return [...held, ...rows];
+}
+
+/** A lane that a worker holds, as it stands. */
+export interface HeldLane {
+  endpointId: string;
+  /** When the rate limit lets the next attempt begin; null: now. */
+  nextSlotAt: Date | null;
+  /** Null: no limit, or what waits is not to be sent: it must be queued, held or skipped, as fast as it goes. */
+  rateLimitPerSecond: number | null;
+  /** Something waits in it that can be sent, or must be queued, held or skipped. */
+  hasWork: boolean;
+  /** Its endpoint gives no reason for it: no pause, no rate limit. */
+  mayClose: boolean;
+}
+
+/** Looks at all lanes of a worker at once. What a paused endpoint holds is not walked over. */
+export async function findLanes(pool: Pool, worker: string): Promise<HeldLane[]> {
+  const { rows } = await pool.query({
+    name: 'find-lanes',
+    text: `
+      select l.endpoint_id as "endpointId", l.next_slot_at as "nextSlotAt",
+        case when e.status = 'ACTIVE' and e.deleted_at is null and not w.has_held then e.rate_limit_per_second
+          end as "rateLimitPerSecond",
+        w.has_pending or w.has_held and (e.status <> 'PAUSED' or e.deleted_at is not null) as "hasWork",
+        e.deleted_at is not null or e.status <> 'PAUSED' and e.rate_limit_per_second is null as "mayClose"
+      from lanes l join endpoints e on e.id = l.endpoint_id cross join lateral (select
+        exists (
+          select 1 from deliveries d where d.in_lane and d.endpoint_id = l.endpoint_id and d.status = 'PENDING'
+        ) as has_pending,
+        exists (
+          select 1 from deliveries d where d.in_lane and d.endpoint_id = l.endpoint_id and d.status = 'HELD'
+        ) as has_held
+      ) w
+      where l.leased_by = $1`,
+    values: [worker],
+  });
+  return rows;
 }
 
 /** Writes down when rate limits let the next attempts begin, for whoever holds the lanes later. */
-export async function saveLaneSlots(pool: Pool, worker: string, lanes: LeasedLane[]): Promise<void> {
+export async function saveLaneSlots(
+  pool: Pool,
+  worker: string,
+  lanes: { endpointId: string; nextSlotAt: Date }[],
+): Promise<void> {
   if (lanes.length === 0) return;
   await pool.query({
     name: 'save-lane-slots',
@@ -62,20 +111,18 @@ export async function saveLaneSlots(pool: Pool, worker: string, lanes: LeasedLan
   });
 }
 
-/** Renews the leases that a worker holds, and takes no more. @returns its lanes */
-export async function renewLanes(pool: Pool, { worker, leaseMs }: Omit<LeaseOptions, 'max'>): Promise<LeasedLane[]> {
-  const { rows } = await pool.query({
-    name: 'renew-lanes',
-    text: `update lanes set leased_until = now() + $2 * interval '1 ms' where leased_by = $1
-      returning endpoint_id as "endpointId", next_slot_at as "nextSlotAt"`,
-    values: [worker, leaseMs],
-  });
-  return rows;
+/** Gives lanes of a worker free, so that others need not wait for its end. */
+export async function releaseLanes(pool: Pool, worker: string, endpointIds: string[]): Promise<void> {
+  if (endpointIds.length === 0) return;
+  await pool.query('update lanes set leased_by = null where leased_by = $1 and endpoint_id = any($2)', [
+    worker,
+    endpointIds,
+  ]);
 }
 
-/** Gives a worker's lanes free at once, so that others need not wait for the leases to end. */
-export async function releaseLanes(pool: Pool, worker: string): Promise<void> {
-  await pool.query('update lanes set leased_by = null, leased_until = null where leased_by = $1', [worker]);
+/** Takes a worker that ends off the list, by which its lanes become nobody's. */
+export async function dismissWorker(pool: Pool, worker: string): Promise<void> {
+  await pool.query('delete from workers where id = $1', [worker]);
 }
 
 /**

@@ -52,6 +52,11 @@ export async function loadOutgoing(pool: Pool, ids: string[]): Promise<OutgoingD
   return loadTogether(pool, deliveries, endpoints);
 }
 
+/** One of the statuses that wait in a lane, in its own walk along the index. */
+const oldestInLane = (status: 'PENDING' | 'HELD', condition = '') => `
+  (select id from deliveries d where d.in_lane and d.endpoint_id = $1 and d.status = '${status}' and d.id <> all($2)
+   ${condition} order by id limit $3)`;
+
 /**
  * Reads the oldest deliveries that wait in an endpoint's own lane, without those named, and without those that are
  * held already while the endpoint is paused.
@@ -60,13 +65,17 @@ export async function loadLane(
   pool: Pool,
   lane: { endpointId: string; except: string[]; limit: number },
 ): Promise<OutgoingDelivery[]> {
+  const isNotPaused = `and exists (
+    select 1 from endpoints e where e.id = $1 and (e.status <> 'PAUSED' or e.deleted_at is not null))`;
   const deliveries = {
     name: 'load-lane',
-    text: `select ${DELIVERY_COLUMNS} from deliveries d join events v on v.id = d.event_id
-      join endpoints e on e.id = d.endpoint_id
-      where d.in_lane and d.endpoint_id = $1 and d.id <> all($2)
-        and not (d.status = 'HELD' and e.status = 'PAUSED' and e.deleted_at is null)
-      order by d.id limit $3`,
+    text: `
+      with oldest as (
+        select id from (${oldestInLane('PENDING')} union all ${oldestInLane('HELD', isNotPaused)}) waiting
+        order by id limit $3
+      )
+      select ${DELIVERY_COLUMNS} from oldest o join deliveries d on d.id = o.id join events v on v.id = d.event_id
+      order by d.id`,
     values: [lane.endpointId, lane.except, lane.limit],
   };
   const endpoints = {

@@ -19,6 +19,16 @@ export const inTransaction = <T>(pool: Pool, work: (client: PoolClient) => Promi
     }),
   );
 
+/** Class 08 (connection exception) and 57P (operator intervention); without an SQLSTATE, it is a fault of the socket. */
+const CONNECTION_CODE = /^(08|57P)/;
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+
+/** Whether work failed for want of a connection, and not for what it wanted to write. */
+export function isConnectionFault(error: unknown): boolean {
+  const { code = '' } = error as { code?: string };
+  return !SQLSTATE.test(code) || CONNECTION_CODE.test(code);
+}
+
 /** Statements that were sent, and will have run when `done` resolves. */
 export interface Sent<T> {
   done: Promise<T>;

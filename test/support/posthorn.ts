@@ -66,6 +66,7 @@ export class TestBed {
       production: false,
       logLevel: 'silent',
       shutdownTimeoutMs: 10_000,
+      retentionDays: 30,
       ...this.#overrides,
       ...overrides,
     };

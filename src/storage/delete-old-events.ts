@@ -1,0 +1,46 @@
+import type { ClientBase } from 'pg';
+
+/** Events of one transaction: short enough to disturb nobody, also where each has many deliveries. */
+const BATCH_MAX = 200;
+
+/**
+ * Deletes the oldest events that were published before a time, with their deliveries and attempts. What is not at its
+ * end is kept, however old. Must run in a transaction.
+ *
+ * @param after ID of the event behind which to go on; null: from the oldest
+ * @returns ID of the last event that was looked at; null: there are no more
+ */
+export async function deleteOldEvents(client: ClientBase, before: Date, after: string | null): Promise<string | null> {
+  const { rows: old } = await client.query({
+    name: 'lock-old-events',
+    // IDs grow with time, so the primary key finds the oldest.
+    text: `select id from events where id > $1 and id < $2 order by id limit ${BATCH_MAX} for update skip locked`,
+    values: [after ?? firstIdOf(new Date(0)), firstIdOf(before)],
+  });
+  if (old.length === 0) return null;
+  const ids = old.map((row) => row.id);
+  const { rows: deliveries } = await client.query({
+    name: 'lock-old-deliveries',
+    // Locked, so that none is retried by hand meanwhile.
+    text: 'select event_id, status from deliveries where event_id = any($1) order by id for update',
+    values: [ids],
+  });
+  const kept = new Set(deliveries.filter(({ status }) => WAITING.includes(status)).map((row) => row.event_id));
+  const ended = ids.filter((id) => !kept.has(id));
+  for (const sql of DELETES) await client.query(sql, [ended]);
+  return ids.at(-1);
+}
+
+const WAITING = ['PENDING', 'RETRYING', 'HELD'];
+
+const DELETES = [
+  'delete from delivery_attempts where event_id = any($1)',
+  'delete from deliveries where event_id = any($1)',
+  'delete from events where id = any($1)',
+];
+
+/** The smallest UUIDv7 of a millisecond, RFC 9562 section 5.7. */
+function firstIdOf(time: Date): string {
+  const hex = time.getTime().toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+}
