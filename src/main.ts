@@ -3,6 +3,7 @@ import { Authenticator } from './access/authenticate.ts';
 import { type Config, readProcessConfig } from './config.ts';
 import { Courier } from './deliver/courier.ts';
 import { Dispatcher } from './deliver/dispatcher.ts';
+import { FailureStreaks } from './deliver/failure-streaks.ts';
 import { LaneRunner } from './deliver/lane-runner.ts';
 import { Recorder } from './deliver/recorder.ts';
 import { Retention } from './deliver/retention.ts';
@@ -84,10 +85,11 @@ async function startParts(
     });
     stops.push(() => sender.close());
     const recorder = new Recorder({ ...deliveries, log });
-    const courier = new Courier({ sender, recorder, log });
+    const streaks = new FailureStreaks();
+    const courier = new Courier({ sender, recorder, streaks, log });
     const parts = [
-      new Dispatcher({ ...deliveries, courier, log }),
-      new LaneRunner({ pool, courier, signals, log }),
+      new Dispatcher({ ...deliveries, courier, streaks, log }),
+      new LaneRunner({ pool, courier, streaks, signals, log }),
       new Scheduler({ ...deliveries, log }),
       new Retention({ pool, log, retentionDays: config.retentionDays }),
     ];

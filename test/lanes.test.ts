@@ -344,3 +344,68 @@ describe('a lane', () => {
     expect(receiver.to(target.path)).toHaveLength(40);
   });
 });
+
+describe('an endpoint that fails again and again', () => {
+  /** As long as a streak, and many more that wait behind it. */
+  const WAITING = 200;
+
+  const failing = { retryPolicy: { maxRetries: 1, delaysSeconds: [3_600] } };
+
+  it('gets a lane of its own and one attempt at a time, while another one gets everything at once', async () => {
+    await startWorker();
+    const bad = await createTarget(failing);
+    const good = await createTarget();
+    let inFlight = 0;
+    const together: number[] = [];
+    receiver.answer = async ({ path }) => {
+      if (path === good.path) return {};
+      inFlight += 1;
+      together.push(inFlight);
+      await new Promise((resolve) => setImmediate(resolve));
+      inFlight -= 1;
+      return { status: 500 };
+    };
+    await publishMany(bad, WAITING);
+    await until(async () => (await countDeliveries(bad, 'in_lane')) > 0, 'its deliveries to be moved');
+    await publishMany(good, 50);
+    await waitUntilDelivered(good, 50);
+    const before = together.length;
+    await receiver.waitFor(before + 5, bad.path);
+    expect(together.slice(before).filter((count) => count > 1)).toEqual([]);
+  });
+
+  it('gets everything that waits as soon as one attempt succeeds, and nothing twice but what failed', async () => {
+    await startWorker();
+    const bad = await createTarget(failing);
+    receiver.answer = () => ({ status: 500 });
+    await publishMany(bad, WAITING);
+    await until(async () => (await countDeliveries(bad, 'in_lane')) > 0, 'its deliveries to be moved');
+    receiver.answer = () => ({});
+    const waited = await until(async () => {
+      const failed = await countDeliveries(bad, "status = 'RETRYING'");
+      const delivered = await countDeliveries(bad, "status = 'DELIVERED'");
+      return failed + delivered === WAITING && delivered > 0 && { failed };
+    }, 'all to be tried');
+    expect(receiver.to(bad.path)).toHaveLength(WAITING);
+    expect(await countDeliveries(bad, "status = 'RETRYING'")).toBe(waited.failed);
+  });
+
+  it('is tried at once with what a person retries, before all that waits', async () => {
+    await startWorker();
+    const bad = await createTarget(failing);
+    receiver.answer = () => ({ status: 500 });
+    const [eventId] = await publishMany(bad, WAITING);
+    await until(async () => (await countDeliveries(bad, 'in_lane')) > 50, 'its deliveries to be moved');
+    const query = 'query ($id: ID!) { event(id: $id) { deliveries { edges { node { id status } } } } }';
+    const [{ node }] = await until(async () => {
+      const { edges } = (await bed.ask(query, { id: eventId })).deliveries;
+      return edges[0].node.status === 'RETRYING' && edges;
+    }, 'the first delivery to fail');
+    await bed.ask(
+      'mutation ($id: ID!) { retryDelivery(input: { deliveryId: $id }) { __typename ... on RetryDeliveryPayload { delivery { id } } } }',
+      { id: node.id },
+    );
+    await until(async () => webhookIds(bad).filter((id) => id === eventId).length === 2, 'the retry');
+    expect(await countDeliveries(bad, 'in_lane')).toBeGreaterThan(0);
+  });
+});

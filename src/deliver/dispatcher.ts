@@ -5,6 +5,7 @@ import { type DeliveryJob, type DeliveryQueue, type JobClaim, TOUCH_INTERVAL_MS 
 import { loadOutgoing, type OutgoingDelivery } from '../storage/load-outgoing.ts';
 import type { Signals } from '../storage/signals.ts';
 import type { Courier } from './courier.ts';
+import type { FailureStreaks } from './failure-streaks.ts';
 import { PollLoop } from './poll-loop.ts';
 
 /** Deliveries of the shared lane that one process works on at once. What takes longer than a second gives its slot free. */
@@ -28,6 +29,7 @@ export interface DispatcherOptions {
   pool: Pool;
   queue: DeliveryQueue;
   courier: Courier;
+  streaks: FailureStreaks;
   signals: Signals;
   log: Log;
 }
@@ -40,7 +42,8 @@ interface Held {
 
 /**
  * Keeps the slots of the shared lane full: a slot frees when its own attempt is on record, not when a batch is done.
- * An endpoint that can't take its deliveries in time gets a lane of its own, and theirs are moved there.
+ * An endpoint that can't take its deliveries in time, or fails again and again, gets a lane of its own, and theirs are
+ * moved there.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
@@ -150,8 +153,11 @@ export class Dispatcher {
   /** Whether an attempt is to be made, and in the shared lane. */
   #mayGo(job: DeliveryJob, delivery: OutgoingDelivery): boolean {
     const isOpen = delivery.endpointStatus === 'ACTIVE' && !delivery.isEndpointDeleted;
-    return isCurrent(job, delivery) && isOpen && !delivery.hasLane;
+    return isCurrent(job, delivery) && isOpen && !this.#belongsInLane(delivery);
   }
+
+  #belongsInLane = (delivery: OutgoingDelivery): boolean =>
+    delivery.hasLane || this.#options.streaks.isFailing(delivery.endpointId);
 
   #go(job: DeliveryJob, delivery: OutgoingDelivery | undefined) {
     const work = () => this.#decide(job, delivery);
@@ -162,7 +168,7 @@ export class Dispatcher {
   #decide(job: DeliveryJob, delivery: OutgoingDelivery | undefined): Promise<void> {
     const { courier } = this.#options;
     if (!delivery || !isCurrent(job, delivery)) return courier.drop(job);
-    if (!this.#mayGo(job, delivery)) return courier.requeue(delivery, job.claim, delivery.hasLane);
+    if (!this.#mayGo(job, delivery)) return courier.requeue(delivery, job.claim, this.#belongsInLane(delivery));
     return courier.attempt(delivery, job.claim);
   }
 

@@ -17,6 +17,7 @@ import { loadLane, type OutgoingDelivery } from '../storage/load-outgoing.ts';
 import type { Signals } from '../storage/signals.ts';
 import { inTransaction } from '../storage/transaction.ts';
 import type { Courier } from './courier.ts';
+import type { FailureStreaks } from './failure-streaks.ts';
 import { PollLoop } from './poll-loop.ts';
 
 /** A worker counts as alive, and its lanes as its own, for so long after its last word. */
@@ -41,6 +42,7 @@ const REST_MS = 500;
 export interface LaneRunnerOptions {
   pool: Pool;
   courier: Courier;
+  streaks: FailureStreaks;
   signals: Signals;
   log: Log;
 }
@@ -52,6 +54,7 @@ interface Lane {
   nextSlotAt: number;
   rateLimitPerSecond: number | null;
   hasWork: boolean;
+  mustSort: boolean;
   restsUntil: number;
   isBusy: boolean;
   /** False: it is another worker's now, or about to be, and only attempts in flight are left. */
@@ -153,7 +156,7 @@ export class LaneRunner {
     const found = new Map(held.map((row) => [row.endpointId, row]));
     for (const [endpointId, lane] of this.#lanes) {
       const row = found.get(endpointId);
-      if (row) Object.assign(lane, { rateLimitPerSecond: row.rateLimitPerSecond, hasWork: row.hasWork });
+      if (row) Object.assign(lane, stateOf(row));
       else lane.isLeased = false;
       if (!row && !isWorking(lane)) this.#lanes.delete(endpointId);
       if (row?.mayClose && !row.hasWork && !isWorking(lane)) void this.#close(lane);
@@ -189,9 +192,10 @@ export class LaneRunner {
     }
   }
 
-  /** @param room requests that may be in flight in the lane */
+  /** @param room requests that may be in flight in the lane. Where its endpoint is failing, it is one */
   async #drainOnce(lane: Lane, room: number) {
-    const limit = Math.min(room - lane.inFlight.size, slotsOf(lane), LOAD_MAX);
+    const cap = this.#options.streaks.isFailing(lane.endpointId) ? 1 : room;
+    const limit = lane.mustSort ? LOAD_MAX : Math.min(cap - lane.inFlight.size, slotsOf(lane), LOAD_MAX);
     if (limit <= 0) return;
     const except = [...lane.inFlight.keys()];
     const deliveries = await loadLane(this.#options.pool, { endpointId: lane.endpointId, except, limit });
@@ -207,6 +211,11 @@ export class LaneRunner {
     lane.rateLimitPerSecond = first.rateLimitPerSecond;
     const unready = isOpen ? deliveries.filter((delivery) => delivery.status === 'HELD') : deliveries;
     if (unready.length > 0) return this.#requeue(unready);
+    // Read without regard to caps: from now on they hold again.
+    if (lane.mustSort) {
+      lane.mustSort = false;
+      return;
+    }
     for (const delivery of deliveries) {
       if (!takeSlot(lane)) break;
       // A slot that outlasts the lease is written down at once, and holds also where this worker dies.
@@ -231,16 +240,17 @@ export class LaneRunner {
   }
 }
 
-const newLane = ({ endpointId, nextSlotAt, rateLimitPerSecond, hasWork }: HeldLane): Lane => ({
-  endpointId,
+const newLane = (row: HeldLane): Lane => ({
+  endpointId: row.endpointId,
   inFlight: new Map(),
-  nextSlotAt: nextSlotAt?.getTime() ?? 0,
-  rateLimitPerSecond,
-  hasWork,
+  nextSlotAt: row.nextSlotAt?.getTime() ?? 0,
+  ...stateOf(row),
   restsUntil: 0,
   isBusy: false,
   isLeased: true,
 });
+
+const stateOf = ({ rateLimitPerSecond, hasWork, mustSort }: HeldLane) => ({ rateLimitPerSecond, hasWork, mustSort });
 
 const isWorking = (lane: Lane): boolean => lane.isBusy || lane.inFlight.size > 0;
 

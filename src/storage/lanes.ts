@@ -63,10 +63,12 @@ export interface HeldLane {
   endpointId: string;
   /** When the rate limit lets the next attempt begin; null: now. */
   nextSlotAt: Date | null;
-  /** Null: no limit, or what waits is not to be sent: it must be queued, held or skipped, as fast as it goes. */
+  /** Null: no limit. */
   rateLimitPerSecond: number | null;
-  /** Something waits in it that can be sent, or must be queued, held or skipped. */
+  /** Something waits in it that can be sent, or must be sorted. */
   hasWork: boolean;
+  /** What waits is not to be sent as it stands: it must be queued, held or skipped, as fast as it goes. */
+  mustSort: boolean;
   /** Its endpoint gives no reason for it: no pause, no rate limit. */
   mayClose: boolean;
 }
@@ -77,9 +79,9 @@ export async function findLanes(pool: Pool, worker: string): Promise<HeldLane[]>
     name: 'find-lanes',
     text: `
       select l.endpoint_id as "endpointId", l.next_slot_at as "nextSlotAt",
-        case when e.status = 'ACTIVE' and e.deleted_at is null and not w.has_held then e.rate_limit_per_second
-          end as "rateLimitPerSecond",
+        e.rate_limit_per_second as "rateLimitPerSecond",
         w.has_pending or w.has_held and (e.status <> 'PAUSED' or e.deleted_at is not null) as "hasWork",
+        w.has_held or e.status <> 'ACTIVE' or e.deleted_at is not null as "mustSort",
         e.deleted_at is not null or e.status <> 'PAUSED' and e.rate_limit_per_second is null as "mayClose"
       from lanes l join endpoints e on e.id = l.endpoint_id cross join lateral (select
         exists (

@@ -52,30 +52,38 @@ export async function loadOutgoing(pool: Pool, ids: string[]): Promise<OutgoingD
   return loadTogether(pool, deliveries, endpoints);
 }
 
-/** One of the statuses that wait in a lane, in its own walk along the index. */
-const oldestInLane = (status: 'PENDING' | 'HELD', condition = '') => `
-  (select id from deliveries d where d.in_lane and d.endpoint_id = $1 and d.status = '${status}' and d.id <> all($2)
-   ${condition} order by id limit $3)`;
+/** Some of what waits in a lane, in its own walk along an index. @param rank what comes first */
+const oldestInLane = (rank: number, condition: string) => `
+  (select id, ${rank} as rank from deliveries d
+   where d.in_lane and d.endpoint_id = $1 and d.id <> all($2) and ${condition} order by id limit $3)`;
+
+/** Those retried by hand, for which a person waits, then the oldest. */
+const WAITING_IN_LANE = [
+  oldestInLane(0, `d.status = 'PENDING' and d.queued_trigger = 'MANUAL'`),
+  oldestInLane(1, `d.status = 'PENDING'`),
+  oldestInLane(
+    1,
+    `d.status = 'HELD' and exists (
+      select 1 from endpoints e where e.id = $1 and (e.status <> 'PAUSED' or e.deleted_at is not null))`,
+  ),
+].join(' union all ');
 
 /**
- * Reads the oldest deliveries that wait in an endpoint's own lane, without those named, and without those that are
- * held already while the endpoint is paused.
+ * Reads deliveries that wait in an endpoint's own lane, in the order in which they are to go, without those named, and
+ * without those that are held already while the endpoint is paused.
  */
 export async function loadLane(
   pool: Pool,
   lane: { endpointId: string; except: string[]; limit: number },
 ): Promise<OutgoingDelivery[]> {
-  const isNotPaused = `and exists (
-    select 1 from endpoints e where e.id = $1 and (e.status <> 'PAUSED' or e.deleted_at is not null))`;
   const deliveries = {
     name: 'load-lane',
     text: `
-      with oldest as (
-        select id from (${oldestInLane('PENDING')} union all ${oldestInLane('HELD', isNotPaused)}) waiting
-        order by id limit $3
+      with first as (
+        select id, min(rank) as rank from (${WAITING_IN_LANE}) waiting group by id order by rank, id limit $3
       )
-      select ${DELIVERY_COLUMNS} from oldest o join deliveries d on d.id = o.id join events v on v.id = d.event_id
-      order by d.id`,
+      select ${DELIVERY_COLUMNS} from first f join deliveries d on d.id = f.id join events v on v.id = d.event_id
+      order by f.rank, d.id`,
     values: [lane.endpointId, lane.except, lane.limit],
   };
   const endpoints = {

@@ -22,6 +22,9 @@ ALTER TABLE "lanes" ADD CONSTRAINT "lanes_leased_by_fkey" FOREIGN KEY ("leased_b
 DROP INDEX "deliveries_lane_idx";
 CREATE INDEX "deliveries_lane_idx" ON "deliveries"("endpoint_id", "status", "id") WHERE "in_lane";
 
+-- Whoever retries by hand does not wait for what waits already.
+CREATE INDEX "deliveries_lane_manual_idx" ON "deliveries"("endpoint_id", "id") WHERE "in_lane" AND "queued_trigger" = 'MANUAL';
+
 -- Events only come and go by age: vacuum and analyze after thousands of rows, as with the tables beside it.
 ALTER TABLE "events" SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.02);
 ALTER TABLE "delivery_attempts" SET (autovacuum_vacuum_insert_scale_factor = 0.05);
