@@ -38,6 +38,16 @@ export function newId(): string {
   return v7({ random, msecs: last.msecs, seq: last.seq });
 }
 
+/** The largest number of the 48 bits that a UUIDv7 has for its time, RFC 9562 section 5.7. */
+const TIME_MAX_MS = 2 ** 48 - 1;
+
+/** The smallest UUIDv7 of a time: IDs made before are smaller, IDs made after are larger. */
+export function firstIdAt(time: Date): string {
+  const ms = Math.min(Math.max(time.getTime(), 0), TIME_MAX_MS);
+  const hex = ms.toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+}
+
 /** Public ID (TypeID, https://github.com/jetify-com/typeid) of a row, for example `evt_01j…`. */
 export const encodeId = (kind: IdKind, uuid: string): string => fromUUID(uuid, ID_PREFIXES[kind]);
 

@@ -5,7 +5,7 @@ import type { DeliveryAttemptWhereInput } from '../generated/prisma/models/Deliv
 import { builder } from './builder.ts';
 import { HttpMethodRef } from './endpoint.ts';
 import { decodeArgument, decodeOptional } from './ids.ts';
-import { pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
+import { createdBetween, pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
 
 const MAY_READ: Scope[] = ['DELIVERIES_READ', 'DELIVERIES_RETRY'];
 
@@ -143,7 +143,7 @@ function toWhere(filter: typeof DeliveryAttemptFilter.$inferInput): DeliveryAtte
     ...(statuses && { status: { in: statuses } }),
     ...(triggers && { trigger: { in: triggers } }),
     ...(typeof isDeadLetter === 'boolean' && { deadLetteredAt: isDeadLetter ? { not: null } : null }),
-    createdAt: { gt: createdAfter ?? undefined, lt: createdBefore ?? undefined },
+    ...createdBetween(createdAfter, createdBefore),
   };
 }
 

@@ -7,7 +7,7 @@ import { builder } from './builder.ts';
 import { AttemptConnectionRef, AttemptEdgeRef, DeliveryAttemptRef } from './delivery-attempt.ts';
 import { checkFilterTexts } from './filter-text.ts';
 import { decodeArgument, decodeOptional } from './ids.ts';
-import { loadNestedPage, pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
+import { createdBetween, loadNestedPage, pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
 
 const MAY_READ: Scope[] = ['DELIVERIES_READ', 'DELIVERIES_RETRY'];
 
@@ -122,8 +122,8 @@ function toWhere(filter: typeof DeliveryFilter.$inferInput): DeliveryWhereInput 
     endpointId: decodeOptional('Endpoint', filter.endpointId, 'filter.endpointId'),
     ...(statuses && { status: { in: statuses } }),
     ...(eventTypes && { event: { type: { in: eventTypes } } }),
-    ...(typeof responseStatus === 'number' && { lastAttempt: { responseStatus } }),
-    createdAt: { gt: createdAfter ?? undefined, lt: createdBefore ?? undefined },
+    ...(typeof responseStatus === 'number' && { lastResponseStatus: responseStatus }),
+    ...createdBetween(createdAfter, createdBefore),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg';
+import { firstIdAt } from '../domain/ids.ts';
 
 /** Events of one transaction: short enough to disturb nobody, also where each has many deliveries. */
 const BATCH_MAX = 200;
@@ -15,7 +16,7 @@ export async function deleteOldEvents(client: ClientBase, before: Date, after: s
     name: 'lock-old-events',
     // IDs grow with time, so the primary key finds the oldest.
     text: `select id from events where id > $1 and id < $2 order by id limit ${BATCH_MAX} for update skip locked`,
-    values: [after ?? firstIdOf(new Date(0)), firstIdOf(before)],
+    values: [after ?? firstIdAt(new Date(0)), firstIdAt(before)],
   });
   if (old.length === 0) return null;
   const ids = old.map((row) => row.id);
@@ -38,9 +39,3 @@ const DELETES = [
   'delete from deliveries where event_id = any($1)',
   'delete from events where id = any($1)',
 ];
-
-/** The smallest UUIDv7 of a millisecond, RFC 9562 section 5.7. */
-function firstIdOf(time: Date): string {
-  const hex = time.getTime().toString(16).padStart(12, '0');
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
-}

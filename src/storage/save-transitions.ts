@@ -53,7 +53,9 @@ with input as materialized (
     queued_trigger = i.queued_trigger, fallback_status = i.fallback_status, in_lane = i.in_lane,
     next_attempt_at = i.next_attempt_at, delivered_at = i.delivered_at, dead_lettered_at = i.dead_lettered_at,
     attempt_count = d.attempt_count + (i.attempt_id is not null)::int,
-    last_attempt_id = coalesce(i.attempt_id, d.last_attempt_id), updated_at = $2
+    last_attempt_id = coalesce(i.attempt_id, d.last_attempt_id),
+    last_response_status = case when i.attempt_id is null then d.last_response_status else i.response_status end,
+    updated_at = $2
   from input i where d.id = i.delivery_id and d.plan = i.expected_plan
   returning d.organization_id, d.environment_id, d.event_id, d.endpoint_id, d.route_id, d.attempt_count, i.*
 ), attempted as (
