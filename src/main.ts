@@ -43,7 +43,9 @@ export interface Posthorn {
 export async function startPosthorn(config: Config, log: Log): Promise<Posthorn> {
   const stops: (() => Promise<unknown>)[] = [];
   const stopAll = async () => {
-    for (const stop of stops.splice(0).reverse()) await stop();
+    for (const stop of stops.splice(0).reverse()) {
+      await stop().catch((error: Error) => log.error({ error: error.message }, 'posthorn.stop_failed'));
+    }
   };
   try {
     return await startParts(config, log, stops, stopAll);

@@ -96,6 +96,13 @@ export class LaneRunner {
     const keeper = setInterval(() => void this.#keepLanes(), LEASE_MARGIN_MS);
     while ([...this.#lanes.values()].some((lane) => lane.isBusy || lane.inFlight.size > 0)) await sleep(10);
     clearInterval(keeper);
+    // Where that fails, others take the lanes when the lease has run out.
+    await this.#leave().catch((error: Error) => {
+      this.#options.log.warn({ error: error.message }, 'lanes.release_failed');
+    });
+  }
+
+  async #leave() {
     await this.#saveSlots([...this.#lanes.values()]);
     await dismissWorker(this.#options.pool, this.#worker);
   }

@@ -16,8 +16,8 @@ import { keepResponseBody } from './response-body.ts';
 
 /** Below the 5 s after which many servers close an idle connection. */
 const KEEP_ALIVE_MS = 4_000;
-/** A connection that is not there after the longest time that an attempt may take is given up. */
-const CONNECT_MS_MAX = 60_000;
+/** A connection that is not there after so long is given up, so that those of stalled endpoints do not pile up. */
+const CONNECT_MS_MAX = 10_000;
 /** Secrets, headers and addresses that are kept at hand, so that they need not be unsealed and read for every attempt. */
 const AT_HAND_MAX = 10_000;
 /** Status 410: the endpoint is gone for good, RFC 9110 section 15.5.11. */
@@ -62,6 +62,8 @@ export class Sender {
     // and those that stall must not take the others' connections.
     this.#agent = new Agent({
       keepAliveTimeout: KEEP_ALIVE_MS,
+      // With it, undici holds all requests to an origin back until its first TLS handshake is done.
+      allowH2: false,
       // The attempt's own deadline covers these.
       headersTimeout: 0,
       bodyTimeout: 0,

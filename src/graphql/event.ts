@@ -3,7 +3,9 @@ import type { DeliveryStatus, EventStatus } from '../domain/delivery.ts';
 import { isDeeperThan, JSON_DEPTH_MAX } from '../domain/json-depth.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { EventWhereInput } from '../generated/prisma/models/Event.ts';
+import { findRareEvents } from '../storage/find-rare-events.ts';
 import { builder } from './builder.ts';
+import type { Context } from './context.ts';
 import { DeliveryConnectionRef, DeliveryEdgeRef, DeliveryRef } from './delivery.ts';
 import { checkFilterTexts } from './filter-text.ts';
 import { decodeArgument } from './ids.ts';
@@ -130,23 +132,35 @@ const EventFilter = builder.inputType('EventFilter', {
   }),
 });
 
-/** Says with conditions on its deliveries what {@link eventStatus} says of an event. */
-function statusCondition(status: EventStatus, environmentId: string): EventWhereInput {
-  // Named again, so that those of a rare status are found by their index.
-  const having = (statuses: DeliveryStatus[]) => ({ environmentId, status: { in: statuses } });
-  switch (status) {
-    case 'PENDING':
-      return { deliveries: { some: having(WAITING) } };
-    case 'FAILED':
-      return { deliveries: { none: having(WAITING), some: having(['FAILED']) } };
-    case 'DELIVERED':
-      return { deliveries: { none: having([...WAITING, 'FAILED']), some: having(['DELIVERED']) } };
-    case 'SKIPPED':
-      return { deliveries: { none: having([...WAITING, 'FAILED', 'DELIVERED']) } };
-  }
-}
-
 const WAITING: DeliveryStatus[] = ['PENDING', 'RETRYING', 'HELD'];
+
+/** Says with conditions on its deliveries what {@link eventStatus} says of an event. */
+const STATUS_CONDITIONS: Record<EventStatus, EventWhereInput> = {
+  PENDING: { deliveries: { some: { status: { in: WAITING } } } },
+  FAILED: { deliveries: { none: { status: { in: WAITING } }, some: { status: 'FAILED' } } },
+  DELIVERED: { deliveries: { none: { status: { in: [...WAITING, 'FAILED'] } }, some: { status: 'DELIVERED' } } },
+  SKIPPED: { deliveries: { none: { status: { in: [...WAITING, 'FAILED', 'DELIVERED'] } } } },
+};
+
+/** An event with a status has a delivery with one of these; a skipped one may have none. */
+const STATUSES_OF_DELIVERIES: Record<EventStatus, DeliveryStatus[]> = {
+  PENDING: WAITING,
+  FAILED: ['FAILED'],
+  DELIVERED: ['DELIVERED'],
+  SKIPPED: ['SKIPPED', 'CANCELED'],
+};
+
+async function whereStatuses(statuses: EventStatus[], { services, caller }: Context): Promise<EventWhereInput> {
+  const rare = await findRareEvents(services.deliveries.pool, {
+    environmentId: caller.environmentId,
+    statuses: statuses.flatMap((status) => STATUSES_OF_DELIVERIES[status]),
+    withoutDeliveries: statuses.includes('SKIPPED'),
+  });
+  return {
+    OR: [NOTHING, ...statuses.map((status) => STATUS_CONDITIONS[status])],
+    ...(rare && { id: { in: rare } }),
+  };
+}
 
 /** Beside it, an empty list of conditions means none of the events, not all. */
 const NOTHING: EventWhereInput = { id: { in: [] } };
@@ -176,16 +190,15 @@ builder.queryField('events', (t) =>
       args: { filter: t.arg({ type: EventFilter, description: 'Which ones; left out: all.' }) },
       resolve: async (_, args, context, info) => {
         const page = readPage('Event', args);
-        const { environmentId } = context.caller;
         const { types, statuses, sourceKey, createdAfter, createdBefore } = args.filter ?? {};
         checkFilterTexts('filter.types', types);
         checkFilterTexts('filter.sourceKey', sourceKey);
         const where: EventWhereInput = {
-          environmentId,
+          environmentId: context.caller.environmentId,
           ...(types && { type: { in: types } }),
-          ...(statuses && { OR: [NOTHING, ...statuses.map((status) => statusCondition(status, environmentId))] }),
           ...(typeof sourceKey === 'string' && { sourceKey }),
           ...createdBetween(createdAfter, createdBefore),
+          ...(statuses && { AND: await whereStatuses(statuses, context) }),
         };
         const { where: keys, ...rest } = pageQuery(page);
         const query = queryFromInfo({ context, info, path: ['edges', 'node'] });

@@ -9,7 +9,7 @@ import { insertDeliveries, makeDelivery, type NewDelivery } from '../storage/ins
 import { type EventRow, insertEvents } from '../storage/insert-events.ts';
 import { type MatchedEndpoint, matchEndpoints } from '../storage/match-endpoints.ts';
 import type { Signals } from '../storage/signals.ts';
-import { inTwoSteps, isConnectionFault, type Sent } from '../storage/transaction.ts';
+import { inTwoSteps, isFaultOfAll, type Sent } from '../storage/transaction.ts';
 import { makeEvent, type PublishInput } from './event-input.ts';
 
 /** Calls within this time share a transaction: its cost is mostly round trips, the same for one event and for many. */
@@ -147,7 +147,7 @@ export class Publisher {
       this.#announce(groups, stored);
     } catch (error) {
       if (error instanceof RefusedGroups) return this.#flushWithout(groups, error.refused);
-      const isOfAll = groups.length === 1 || isConnectionFault(error);
+      const isOfAll = groups.length === 1 || isFaultOfAll(error);
       if (isOfAll) for (const group of groups) group.reject(error);
       else for (const group of groups) await this.#flush([group]);
     }
@@ -287,13 +287,17 @@ async function findDuplicates(client: ClientBase, groups: Group[], published: Ma
     for (const event of group.events) {
       if (published.has(event.id)) continue;
       const found = earlier.get(`${event.environmentId} ${event.idempotencyKey}`);
-      if (!found) throw new Error('An idempotency key is taken by an event that is gone.');
+      // Retention deletes it at this moment: made again, this transaction finds the key free.
+      if (!found) throw Object.assign(new Error('An idempotency key is taken by an event that goes.'), CONFLICT);
       if (isSameContent(found, event)) published.set(event.id, { event: found, duplicate: true });
       else if (!refused.has(group)) refused.set(group, new IdempotencyConflictError(found.id));
     }
   }
   if (refused.size > 0) throw new RefusedGroups(refused);
 }
+
+/** serialization_failure: the transaction is made again. */
+const CONFLICT = { code: '40001' };
 
 const isSameContent = (a: EventRow, b: EventRow) =>
   Buffer.compare(a.contentHash ?? Buffer.alloc(0), b.contentHash ?? Buffer.alloc(0)) === 0;

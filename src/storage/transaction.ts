@@ -19,14 +19,17 @@ export const inTransaction = <T>(pool: Pool, work: (client: PoolClient) => Promi
     }),
   );
 
-/** Class 08 (connection exception) and 57P (operator intervention); without an SQLSTATE, it is a fault of the socket. */
-const CONNECTION_CODE = /^(08|57P)/;
+/**
+ * Classes 08 (connection exception), 53 (insufficient resources) and 57 (operator intervention, time-outs too), and
+ * 55P03 (lock not available). Without an SQLSTATE, it is a fault of the socket.
+ */
+const CODE_OF_ALL = /^(08|53|57|55P03)/;
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 
-/** Whether work failed for want of a connection, and not for what it wanted to write. */
-export function isConnectionFault(error: unknown): boolean {
+/** Whether work failed for the state of the database, and not for what it wanted to write. */
+export function isFaultOfAll(error: unknown): boolean {
   const { code = '' } = error as { code?: string };
-  return !SQLSTATE.test(code) || CONNECTION_CODE.test(code);
+  return !SQLSTATE.test(code) || CODE_OF_ALL.test(code);
 }
 
 /** Statements that were sent, and will have run when `done` resolves. */

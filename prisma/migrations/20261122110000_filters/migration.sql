@@ -14,3 +14,6 @@ CREATE INDEX "delivery_attempts_environment_id_trigger_id_idx" ON "delivery_atte
 CREATE INDEX "deliveries_last_response_status_idx" ON "deliveries"("environment_id", "last_response_status", "id") WHERE "last_response_status" <> 200;
 
 CREATE INDEX "delivery_attempts_dead_letters_idx" ON "delivery_attempts"("environment_id", "id") WHERE "dead_lettered_at" IS NOT NULL;
+
+-- Events that no endpoint wanted.
+CREATE INDEX "events_without_deliveries_idx" ON "events"("environment_id", "id") WHERE "endpoint_count" = 0;
