@@ -42,8 +42,9 @@ const WRITE = `with attempted as (
   from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::int[], $7::text[], $8::int[],
     $9::timestamptz[]) as i(id, attempt_id, url, headers, size, status, body, ms, at)
   join deliveries d on d.id = i.id)
-update deliveries set status = 'DELIVERED', attempt_count = 1, delivered_at = now(), updated_at = now()
-where id = any($1)`;
+update deliveries d set status = 'DELIVERED', attempt_count = 1, last_attempt_id = i.attempt_id,
+  last_response_status = i.status, delivered_at = now(), updated_at = now()
+from unnest($1::uuid[], $2::uuid[], $6::int[]) as i(id, attempt_id, status) where d.id = i.id`;
 
 const SECRET = Buffer.alloc(32, 9);
 
@@ -103,4 +104,4 @@ async function loop() {
 const start = performance.now();
 await Promise.all(Array.from({ length: LOOPS }, loop));
 process.send?.({ delivered, seconds: (performance.now() - start) / 1_000 });
-process.on('SIGTERM', () => process.exit(0));
+process.on('disconnect', () => process.exit());

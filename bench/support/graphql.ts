@@ -13,8 +13,44 @@ export async function ask(url: string, query: string, variables: object): Promis
   return Object.values(data ?? {})[0];
 }
 
-export async function createEndpoint(url: string, input: { url: string; eventTypes?: string[] }): Promise<void> {
+export interface EndpointInput {
+  url: string;
+  /** Left out: every type. */
+  eventTypes?: string[];
+  rateLimitPerSecond?: number;
+}
+
+export async function createEndpoint(url: string, input: EndpointInput): Promise<void> {
   const query = `mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { __typename } }`;
   const { __typename } = await ask(url, query, { input });
   if (__typename !== 'CreateEndpointPayload') throw new Error(`createEndpoint answered ${__typename}.`);
+}
+
+export interface EventInput {
+  type: string;
+  payload: object;
+}
+
+/** A payload of 1 KB. */
+export const PAYLOAD = { text: 'x'.repeat(1_000) };
+
+/** The body of a request that publishes one event, answered with a `PublishEventPayload`. */
+export const publishBody = (input: EventInput): string =>
+  JSON.stringify({
+    query: `mutation ($input: PublishEventInput!) {
+      publishEvent(input: $input) { __typename ... on PublishEventPayload { duplicate event { id } } } }`,
+    variables: { input },
+  });
+
+/** The body of a request that publishes many events, answered with a `PublishEventsPayload`. */
+export const publishManyBody = (events: EventInput[]): string =>
+  JSON.stringify({ query: PUBLISH_MANY, variables: { events } });
+
+const PUBLISH_MANY = `mutation ($events: [PublishEventInput!]!) {
+  publishEvents(input: { events: $events }) { __typename } }`;
+
+/** Publishes many events in one transaction. */
+export async function publishEvents(url: string, events: EventInput[]): Promise<void> {
+  const { __typename } = await ask(url, PUBLISH_MANY, { events });
+  if (__typename !== 'PublishEventsPayload') throw new Error(`publishEvents answered ${__typename}.`);
 }

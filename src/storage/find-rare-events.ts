@@ -19,7 +19,7 @@ export interface RareEvents {
  */
 export async function findRareEvents(pool: Pool, events: RareEvents): Promise<string[] | null> {
   const { rows } = await pool.query({
-    name: 'find-rare-events',
+    // Without a name: how rare a status is has to be known when the statement is planned.
     text: `
       (select event_id as id from deliveries where environment_id = $1 and status = any($2::delivery_status[])
        limit ${RARE_MAX + 1})
