@@ -19,6 +19,14 @@ const RETRY_LIMIT = 1_000_000;
 /** Ends a job that a worker holds for longer, alive or not. Far above the longest attempt and its recording. */
 const EXPIRE_SECONDS = 3_600;
 
+/**
+ * A fetch that takes longer reads all that waits: a queue that was empty when its statistics were taken, and then got
+ * thousands of jobs at once, is planned with wrong numbers until autovacuum comes by, which may be a minute.
+ */
+const FETCH_SLOW_MS = 10;
+/** Statistics are taken no more often than this. */
+const ANALYZE_INTERVAL_MS = 10_000;
+
 /** What a job says: which delivery, and under which plan it was queued. */
 export interface DeliveryJobData {
   deliveryId: string;
@@ -47,9 +55,14 @@ export interface DeliveryQueueOptions {
 export class DeliveryQueue {
   readonly #boss: PgBoss;
   readonly #pool: Pool;
+  readonly #log: Log;
+  /** Of the jobs, once started. */
+  #table = '';
+  #analyzeAt = 0;
 
   constructor({ pool, log, supervise }: DeliveryQueueOptions) {
     this.#pool = pool;
+    this.#log = log;
     this.#boss = new PgBoss({
       db: { executeSql: (text, values) => pool.query(text, values) },
       schema: SCHEMA,
@@ -108,7 +121,9 @@ export class DeliveryQueue {
 
   /** Takes jobs, oldest first. They are this worker's while it calls {@link touch}. */
   async fetch(limit: number): Promise<DeliveryJob[]> {
+    const startedAt = Date.now();
     const jobs = await this.#boss.fetch<DeliveryJobData>(QUEUE, { batchSize: limit });
+    if (Date.now() - startedAt > FETCH_SLOW_MS) this.#analyze();
     return jobs.map(({ id, retryCount, data }) => ({ ...data, claim: { id, retryCount } }));
   }
 
@@ -127,15 +142,25 @@ export class DeliveryQueue {
     if (claims.length > 0) await this.#boss.fail(QUEUE, claims);
   }
 
+  /** Takes statistics of the jobs, in the background. */
+  #analyze() {
+    if (Date.now() < this.#analyzeAt) return;
+    this.#analyzeAt = Date.now() + ANALYZE_INTERVAL_MS;
+    this.#pool.query(`analyze ${this.#table}`).catch((error: Error) => {
+      this.#log.warn({ error: error.message }, 'queue.analyze_failed');
+    });
+  }
+
   /** Rows come and go all the time: vacuum and analyze early, or a fetch plans with wrong numbers. */
   async #tuneVacuum() {
     const queue = await this.#boss.getQueue(QUEUE);
+    this.#table = `${SCHEMA}.${queue?.table}`;
     const { rows } = await this.#pool.query(
       'select 1 from pg_class where oid = to_regclass($1) and reloptions is not null',
-      [`${SCHEMA}.${queue?.table}`],
+      [this.#table],
     );
     if (rows.length > 0) return;
-    await this.#pool.query(`alter table ${SCHEMA}.${queue?.table} set (
+    await this.#pool.query(`alter table ${this.#table} set (
       autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
       autovacuum_analyze_scale_factor = 0.05, autovacuum_analyze_threshold = 1000)`);
   }
