@@ -1,15 +1,22 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
-import type { DeliveryStatus, EventStatus } from '../domain/delivery.ts';
 import { isDeeperThan, JSON_DEPTH_MAX } from '../domain/json-depth.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { EventWhereInput } from '../generated/prisma/models/Event.ts';
-import { findRareEvents } from '../storage/find-rare-events.ts';
+import { findEventsByStatus } from '../storage/find-events-by-status.ts';
 import { builder } from './builder.ts';
 import type { Context } from './context.ts';
 import { DeliveryConnectionRef, DeliveryEdgeRef, DeliveryRef } from './delivery.ts';
 import { checkFilterTexts } from './filter-text.ts';
 import { decodeArgument } from './ids.ts';
-import { createdBetween, loadNestedPage, pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
+import {
+  createdBetween,
+  loadNestedPage,
+  type Page,
+  pageComplexity,
+  pageQuery,
+  readPage,
+  toConnection,
+} from './pages.ts';
 
 const MAY_READ: Scope[] = ['DELIVERIES_READ', 'DELIVERIES_RETRY'];
 
@@ -132,39 +139,6 @@ const EventFilter = builder.inputType('EventFilter', {
   }),
 });
 
-const WAITING: DeliveryStatus[] = ['PENDING', 'RETRYING', 'HELD'];
-
-/** Says with conditions on its deliveries what {@link eventStatus} says of an event. */
-const STATUS_CONDITIONS: Record<EventStatus, EventWhereInput> = {
-  PENDING: { deliveries: { some: { status: { in: WAITING } } } },
-  FAILED: { deliveries: { none: { status: { in: WAITING } }, some: { status: 'FAILED' } } },
-  DELIVERED: { deliveries: { none: { status: { in: [...WAITING, 'FAILED'] } }, some: { status: 'DELIVERED' } } },
-  SKIPPED: { deliveries: { none: { status: { in: [...WAITING, 'FAILED', 'DELIVERED'] } } } },
-};
-
-/** An event with a status has a delivery with one of these; a skipped one may have none. */
-const STATUSES_OF_DELIVERIES: Record<EventStatus, DeliveryStatus[]> = {
-  PENDING: WAITING,
-  FAILED: ['FAILED'],
-  DELIVERED: ['DELIVERED'],
-  SKIPPED: ['SKIPPED', 'CANCELED'],
-};
-
-async function whereStatuses(statuses: EventStatus[], { services, caller }: Context): Promise<EventWhereInput> {
-  const rare = await findRareEvents(services.deliveries.pool, {
-    environmentId: caller.environmentId,
-    statuses: statuses.flatMap((status) => STATUSES_OF_DELIVERIES[status]),
-    withoutDeliveries: statuses.includes('SKIPPED'),
-  });
-  return {
-    OR: [NOTHING, ...statuses.map((status) => STATUS_CONDITIONS[status])],
-    ...(rare && { id: { in: rare } }),
-  };
-}
-
-/** Beside it, an empty list of conditions means none of the events, not all. */
-const NOTHING: EventWhereInput = { id: { in: [] } };
-
 builder.queryField('event', (t) =>
   t.prismaField({
     type: 'Event',
@@ -190,19 +164,12 @@ builder.queryField('events', (t) =>
       args: { filter: t.arg({ type: EventFilter, description: 'Which ones; left out: all.' }) },
       resolve: async (_, args, context, info) => {
         const page = readPage('Event', args);
-        const { types, statuses, sourceKey, createdAfter, createdBefore } = args.filter ?? {};
+        const { types, sourceKey } = args.filter ?? {};
         checkFilterTexts('filter.types', types);
         checkFilterTexts('filter.sourceKey', sourceKey);
-        const where: EventWhereInput = {
-          environmentId: context.caller.environmentId,
-          ...(types && { type: { in: types } }),
-          ...(typeof sourceKey === 'string' && { sourceKey }),
-          ...createdBetween(createdAfter, createdBefore),
-          ...(statuses && { AND: await whereStatuses(statuses, context) }),
-        };
-        const { where: keys, ...rest } = pageQuery(page);
         const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
-        const rows = await context.services.prisma.event.findMany({ ...query, ...rest, where: { AND: [where, keys] } });
+        const { where, ...rest } = await toQuery(page, args.filter ?? {}, context);
+        const rows = await context.services.prisma.event.findMany({ ...query, ...rest, where });
         return toConnection(page, rows);
       },
     },
@@ -210,3 +177,34 @@ builder.queryField('events', (t) =>
     { name: 'EventEdge', description: 'An event in its place.' },
   ),
 );
+
+/** The status of an event is not in its row, so events of a status are found first, and then read by their IDs. */
+async function toQuery(page: Page, filter: typeof EventFilter.$inferInput, { services, caller }: Context) {
+  const { environmentId } = caller;
+  const { types, statuses, sourceKey, createdAfter, createdBefore } = filter;
+  const { where: keys, ...rest } = pageQuery(page);
+  const times = createdBetween(createdAfter, createdBefore);
+  if (!statuses) {
+    const where: EventWhereInput = {
+      environmentId,
+      ...(types && { type: { in: types } }),
+      ...(typeof sourceKey === 'string' && { sourceKey }),
+      ...times,
+    };
+    return { ...rest, where: { AND: [where, keys] } };
+  }
+  const ids = await findEventsByStatus(services.deliveries.pool, {
+    environmentId,
+    statuses,
+    types: types ?? undefined,
+    sourceKey: sourceKey ?? undefined,
+    // Lists run from the newest to the oldest, IDs the other way.
+    after: page.before,
+    before: page.after,
+    createdAfter: createdAfter ?? undefined,
+    createdBefore: createdBefore ?? undefined,
+    isBackward: page.isBackward,
+    limit: rest.take,
+  });
+  return { orderBy: rest.orderBy, where: { id: { in: ids } } };
+}

@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 export type Signal = 'posthorn_jobs' | 'posthorn_changes';
 
 const SIGNALS: readonly Signal[] = ['posthorn_jobs', 'posthorn_changes'];
-/** Calls within this time become one NOTIFY: its commit takes a lock that all notifying transactions share. */
+/** There is one NOTIFY in this time at the most: its commit takes a lock that all notifying transactions share. */
 const NOTIFY_INTERVAL_MS = 10;
 const RECONNECT_MS_MIN = 100;
 const RECONNECT_MS_MAX = 5_000;
@@ -55,11 +55,11 @@ export class Signals {
     return () => this.#listeners.get(signal)?.delete(listener);
   }
 
-  /** Wakes listeners here at once, and those of other processes within {@link NOTIFY_INTERVAL_MS}. */
+  /** Wakes listeners here at once, and those of other processes too, unless they were woken just before. */
   send(signal: Signal): void {
     this.#wake(signal);
     this.#pending.add(signal);
-    this.#notifyTimer ??= setTimeout(() => this.#notify(), NOTIFY_INTERVAL_MS);
+    if (!this.#notifyTimer) this.#notify();
   }
 
   #wake(signal: Signal) {
@@ -68,6 +68,8 @@ export class Signals {
 
   #notify() {
     this.#notifyTimer = undefined;
+    if (this.#pending.size === 0) return;
+    this.#notifyTimer = setTimeout(() => this.#notify(), NOTIFY_INTERVAL_MS);
     const signals = [...this.#pending];
     this.#pending.clear();
     this.#options.pool

@@ -10,8 +10,8 @@ CREATE INDEX "delivery_attempts_environment_id_trigger_id_idx" ON "delivery_atte
 
 -- What schema.prisma can't say --------------------------------------------------------------------
 
--- Nearly every delivery ends with 200, and those are found without an index.
-CREATE INDEX "deliveries_last_response_status_idx" ON "deliveries"("environment_id", "last_response_status", "id") WHERE "last_response_status" <> 200;
+-- Without those that have had no response yet, which are never looked for.
+CREATE INDEX "deliveries_last_response_status_idx" ON "deliveries"("environment_id", "last_response_status", "id") WHERE "last_response_status" IS NOT NULL;
 
 CREATE INDEX "delivery_attempts_dead_letters_idx" ON "delivery_attempts"("environment_id", "id") WHERE "dead_lettered_at" IS NOT NULL;
 
