@@ -11,10 +11,10 @@ export interface EndpointColumns {
   jitter: number;
 }
 
-/** Select list for {@link EndpointColumns}, from `endpoints e`, lane aside. */
+/** Select list for {@link EndpointColumns}, from `endpoints e`, lane aside. An array comes as JSON, which is read faster. */
 export const ENDPOINT_COLUMNS = `
   e.status as "endpointStatus", e.deleted_at is not null as "isEndpointDeleted",
-  e.max_retries as "policyMaxRetries", e.delays_seconds as "delaysSeconds", e.jitter`;
+  e.max_retries as "policyMaxRetries", array_to_json(e.delays_seconds) as "delaysSeconds", e.jitter`;
 
 export const toRetryPolicy = (row: EndpointColumns): RetryPolicy => ({
   maxRetries: row.policyMaxRetries,
