@@ -6,6 +6,8 @@ import { ROOT_KEY } from './processes.ts';
 export interface Connection {
   /** Sends a request. @returns the whole answer, head included */
   exchange(request: Buffer): Promise<string>;
+  /** False where the server has closed it, which it does after some idle seconds. */
+  isOpen(): boolean;
   close(): void;
 }
 
@@ -19,7 +21,7 @@ export async function openConnection(url: string): Promise<Connection> {
   const { hostname, port } = new URL(url);
   const socket = connect({ host: hostname, port: Number(port), noDelay: true });
   await once(socket, 'connect');
-  return { exchange: makeExchange(socket), close: () => socket.destroy() };
+  return { exchange: makeExchange(socket), isOpen: () => !socket.destroyed, close: () => socket.destroy() };
 }
 
 /** A GraphQL request with the operator's key. @param body as JSON */
@@ -53,7 +55,8 @@ function makeExchange(socket: Socket): (request: Buffer) => Promise<string> {
   socket.on('close', () => pending?.reject(new Error('The server closed a connection.')));
   return (request) => {
     pending = Promise.withResolvers();
-    socket.write(request);
+    if (socket.destroyed) pending.reject(new Error('The server closed a connection.'));
+    else socket.write(request);
     return pending.promise;
   };
 }

@@ -58,9 +58,14 @@ export interface SteadyOptions {
 export async function runSteadily(options: SteadyOptions): Promise<number> {
   const { url, ratePerSecond, seconds, makeBody, expected } = options;
   const count = ratePerSecond * seconds;
-  const free: Connection[] = [];
+  let free: Connection[] = [];
+  const takeConnection = () => {
+    free = free.filter((connection) => connection.isOpen());
+    // In turns, so that none is idle for so long that the server closes it at just this moment.
+    return free.shift() ?? openConnection(url);
+  };
   const sendOne = async (index: number) => {
-    const connection = free.pop() ?? (await openConnection(url));
+    const connection = await takeConnection();
     refuseOther(await connection.exchange(makeRequest(url, makeBody(index))), expected);
     free.push(connection);
   };
