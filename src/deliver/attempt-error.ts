@@ -32,7 +32,7 @@ export class BlockedAddressError extends AttemptError {
 }
 
 const DNS_CODES = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'ENODATA', 'ESERVFAIL']);
-const TIMEOUT_CODES = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'ETIMEDOUT', 'UND_ERR_ABORTED']);
+const TIMEOUT_CODES = new Set(['UND_ERR_HEADERS_TIMEOUT', 'ETIMEDOUT', 'UND_ERR_ABORTED']);
 /** OpenSSL's and Node's own names for what can be wrong with a certificate or a handshake. */
 const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO)/;
 
@@ -42,6 +42,9 @@ export function describeFailure(error: unknown, request: { url: string; timeoutM
   if (cause instanceof AttemptError) return cause;
   const { code = '', name, message } = cause as NodeJS.ErrnoException;
   const host = new URL(request.url).host;
+  if (code === 'UND_ERR_CONNECT_TIMEOUT') {
+    return new AttemptError('TIMEOUT', `${host} did not take the connection in time.`, { cause });
+  }
   if (name === 'TimeoutError' || name === 'AbortError' || TIMEOUT_CODES.has(code)) {
     return new AttemptError('TIMEOUT', `${host} did not answer within ${request.timeoutMs} ms.`, { cause });
   }
