@@ -11,15 +11,12 @@ import { type MatchedEndpoint, matchEndpoints } from '../storage/match-endpoints
 import type { Signals } from '../storage/signals.ts';
 import { inTwoSteps, isFaultOfAll, type Sent } from '../storage/transaction.ts';
 import { makeEvent, type PublishInput } from './event-input.ts';
+import { Gatherer } from './gatherer.ts';
 
-/** Calls within this time share a transaction: its cost is mostly round trips, the same for one event and for many. */
-const GATHER_MS = 2;
-/** Events of one transaction, unless a single call has more. */
-const BATCH_EVENTS_MAX = 500;
-/** Transactions under way at once. */
-const FLUSHES_MAX = 2;
-/** Bytes of bodies in one transaction, unless a single call has more. */
-const BATCH_BYTES_MAX = 4_194_304;
+/** Calls with so many events have transactions of their own, and hold up no smaller ones. */
+const BULK_EVENTS_MIN = 50;
+/** Transactions under way at once. Of small calls one, which all that come meanwhile share when it is done. */
+const FLUSHES_MAX = { small: 1, bulk: 2 };
 /** What may wait to be stored or be under way. More is refused, so that memory does not follow the callers. */
 const PENDING_EVENTS_MAX = 20_000;
 const PENDING_BYTES_MAX = 134_217_728;
@@ -53,15 +50,16 @@ interface Group {
  */
 export class Publisher {
   readonly #options: PublisherOptions;
-  #waiting: Group[] = [];
-  #waitingEvents = 0;
+  readonly #small: Gatherer<Group>;
+  readonly #bulk: Gatherer<Group>;
   /** Waiting or under way. */
   #pending = { events: 0, bytes: 0 };
-  #flushes = 0;
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
+    const flush = (groups: Group[]) => this.#flush(groups);
+    this.#small = new Gatherer({ flushesMax: FLUSHES_MAX.small, flush });
+    this.#bulk = new Gatherer({ flushesMax: FLUSHES_MAX.bulk, flush });
   }
 
   /**
@@ -105,39 +103,8 @@ export class Publisher {
   }
 
   #gather(events: EventRow[], bytes: number): Promise<PublishedEvent[]> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ events, bytes, resolve, reject });
-      this.#waitingEvents += events.length;
-      if (this.#waitingEvents >= BATCH_EVENTS_MAX) this.#startFlushes();
-      else this.#timer ??= setTimeout(() => this.#startFlushes(), GATHER_MS);
-    });
-  }
-
-  #startFlushes() {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    while (this.#flushes < FLUSHES_MAX && this.#waiting.length > 0) {
-      this.#flushes += 1;
-      void this.#flush(this.#takeBatch()).finally(() => {
-        this.#flushes -= 1;
-        if (this.#waiting.length > 0) this.#timer ??= setTimeout(() => this.#startFlushes(), GATHER_MS);
-      });
-    }
-  }
-
-  #takeBatch(): Group[] {
-    let events = 0;
-    let bytes = 0;
-    let count = 0;
-    for (const group of this.#waiting) {
-      const isFull = events + group.events.length > BATCH_EVENTS_MAX || bytes + group.bytes > BATCH_BYTES_MAX;
-      if (count > 0 && isFull) break;
-      events += group.events.length;
-      bytes += group.bytes;
-      count += 1;
-    }
-    this.#waitingEvents -= events;
-    return this.#waiting.splice(0, count);
+    const gatherer = events.length < BULK_EVENTS_MIN ? this.#small : this.#bulk;
+    return new Promise((resolve, reject) => gatherer.add({ events, bytes, resolve, reject }));
   }
 
   /** A group that is refused or can't be written takes the transaction with it; the others are stored by the next one. */
