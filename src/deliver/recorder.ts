@@ -6,7 +6,7 @@ import { openLanes } from '../storage/lanes.ts';
 import { lockDeliveries } from '../storage/lock-deliveries.ts';
 import { type SavedTransition, saveTransitions, type Transition } from '../storage/save-transitions.ts';
 import type { Signals } from '../storage/signals.ts';
-import { inTransaction } from '../storage/transaction.ts';
+import { inTransaction, isFaultOfAll } from '../storage/transaction.ts';
 
 /** Entries of one transaction at the most. */
 const BATCH_MAX = 250;
@@ -96,7 +96,7 @@ export class Recorder {
     if (saved.size > 0) this.#options.signals.send('posthorn_changes');
   }
 
-  /** @returns null where the values of some entry are at fault, and there are others beside it */
+  /** @returns null where some entry is at fault, and there are others beside it */
   async #saveUntilDone(entries: RecorderEntry[]): Promise<Map<string, SavedTransition> | null> {
     for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
       try {
@@ -104,7 +104,7 @@ export class Recorder {
       } catch (error) {
         const { log } = this.#options;
         log.error({ error: (error as Error).message, entries: entries.length, retryInMs: waitMs }, 'recorder.failed');
-        if (isOfOneEntry(error) && entries.length > 1) return null;
+        if (!isFaultOfAll(error) && entries.length > 1) return null;
         await sleep(waitMs);
       }
     }
@@ -130,9 +130,6 @@ export class Recorder {
     return saved;
   }
 }
-
-/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation): the values of some entry are at fault. */
-const isOfOneEntry = (error: unknown): boolean => /^2[23]/.test((error as { code?: string }).code ?? '');
 
 /**
  * Attempts whose delivery has another plan by now: it was canceled, or recorded from elsewhere, while they were in
