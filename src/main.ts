@@ -107,18 +107,19 @@ async function startParts(
   let services: Services | null = null;
   if (config.role !== 'worker') {
     signals.on('posthorn_changes', () => feed.wake());
-    feed.start();
+    await feed.start();
     stops.push(() => feed.stop());
     const publisher = new Publisher({ ...deliveries, log });
     const endpoints = new Endpoints({ prisma, encryptionKey });
     const authenticator = new Authenticator(database, rootKey);
-    services = { prisma, authenticator, publisher, endpoints, deliveries, feed };
+    services = { prisma, authenticator, publisher, endpoints, deliveries, feed, log };
   }
   const server = await startHttpServer({
     host: config.host,
     port: config.port,
     services,
     graphiql: !config.production,
+    sessionLimits: config,
     checkReady: async () => void (await pool.query('select 1')),
     log,
   });

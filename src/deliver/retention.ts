@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
-import { CHANGES_KEPT_MS } from '../live/change-feed.ts';
+import { CHANGES_KEPT_MS } from '../live/change-log.ts';
 import type { Log } from '../log.ts';
 import { deleteOldChanges } from '../storage/delete-old-changes.ts';
 import { deleteOldEvents } from '../storage/delete-old-events.ts';

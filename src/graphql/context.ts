@@ -5,6 +5,7 @@ import type { DeliveryChangerOptions } from '../deliver/change-deliveries.ts';
 import type { Endpoints } from '../endpoints/endpoints.ts';
 import type { PrismaClient } from '../generated/prisma/client.ts';
 import type { ChangeFeed } from '../live/change-feed.ts';
+import type { Log } from '../log.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { EventSummary } from './event-summary.ts';
 
@@ -16,6 +17,7 @@ export interface Services {
   endpoints: Endpoints;
   deliveries: DeliveryChangerOptions;
   feed: ChangeFeed;
+  log: Log;
 }
 
 /** What every resolver gets. Made once a request, or once an operation of a WebSocket. */
@@ -23,6 +25,10 @@ export interface Context {
   services: Services;
   caller: Caller;
   requestId: string;
+  /** Where a stream of server-sent events that broke off had come to; null: it begins. */
+  lastEventId: string | null;
+  /** The same for another execution, with nothing loaded yet. */
+  makeFresh: () => Context;
   loaders: {
     eventSummary: DataLoader<string, EventSummary>;
     /** Pages of connections below a list, by path and arguments. */
