@@ -50,8 +50,9 @@ export async function readSettledChanges(
   const { rows } = await pool.query({
     name: 'read-settled-changes',
     text: `
-      with bound as materialized (${BOUND})
-      select b.xmin::text, exists (select from delivery_changes where xid >= b.xmin) as "hasUnsettled", ${COLUMNS}
+      with bound as materialized (${BOUND}), newest as materialized (
+        select xid from delivery_changes order by xid desc, id desc limit 1)
+      select b.xmin::text, b.xmin <= (select xid from newest) as "hasUnsettled", ${COLUMNS}
       from bound b left join lateral (
         select * from delivery_changes
         where (xid, id) > ($1::xid8, $2::bigint) and xid < b.xmin and environment_id = any($3::uuid[])
