@@ -513,7 +513,7 @@ describe('the change log', () => {
       goOn = resolve;
     });
     /** Holds back the first read for all subscribers that brings something. */
-    const query = async (config: { name: string }) => {
+    const query = async (config: pg.QueryConfig) => {
       const result = await pool.query(config);
       if (config.name === 'read-settled-changes' && result.rows.some((row) => row.id !== null) && !isHeld) {
         isHeld = true;

@@ -1,5 +1,6 @@
 import type { ExecutionResult } from 'graphql';
 import { cursorOf } from '../graphql/subscribe.ts';
+import { toSharedJson } from './shared-json.ts';
 
 /** How often a quiet stream gets a comment, so that nobody on the way takes it for dead. */
 const PING_MS = 12_000;
@@ -80,7 +81,7 @@ function toEvent(result: ExecutionResult): Uint8Array {
   if (!event) {
     const cursor = cursorOf(result);
     const id = cursor === null ? '' : `id: ${cursor}\n`;
-    event = encoder.encode(`${id}event: next\ndata: ${JSON.stringify(result)}\n\n`);
+    event = Buffer.concat([encoder.encode(`${id}event: next\ndata: `), toSharedJson(result), encoder.encode('\n\n')]);
     eventsOf.set(result, event);
   }
   return event;
