@@ -246,6 +246,12 @@ const FIELDS: [field: string, scopes: string[], document: string][] = [
   ['node of Delivery', READ, '{ node(id: "DLV") { ... on Delivery { status } } }'],
   ['node of DeliveryAttempt', READ, '{ node(id: "ATT") { ... on DeliveryAttempt { number } } }'],
   ['Event.deliveries', READ, '{ node(id: "EVT") { ... on Event { deliveries { edges { node { id } } } } } }'],
+  ['Query.liveCursor', ['DELIVERIES_READ'], '{ liveCursor }'],
+  [
+    'Subscription.eventChanges',
+    ['DELIVERIES_READ'],
+    'subscription { eventChanges(eventId: "EVT") { cursor event { id } } }',
+  ],
   ['Subscription.deliveryChanges', ['DELIVERIES_READ'], 'subscription { deliveryChanges { cursor } }'],
   ...(
     [

@@ -1,7 +1,6 @@
-import { once } from 'node:events';
-import { WebSocket } from 'ws';
 import { ROOT_KEY } from './processes.ts';
 import type { WatcherReport, WatcherRequest } from './watching.ts';
+import { type BareWebsocket, openWebsocket } from './websocket.ts';
 
 /**
  * Many clients of the live feed in one process, each with a WebSocket of its own. It shares the machine with what it
@@ -17,54 +16,58 @@ const TIMED_EACH = 10;
 const QUERY = `subscription { deliveryChanges { cursor changes { status changedAt
   delivery { id attemptCount endpoint { name } event { type } } attempt { responseStatus durationMs } } } }`;
 
-const CHANGED_AT = '"changedAt":"';
+const ACK = '"connection_ack"';
+const ERRORS = '"errors"';
+const CHANGED_AT = Buffer.from('"changedAt":"');
 /** Length of `2026-01-31T12:00:00.000Z`. */
 const TIME_CHARS = 24;
 
 interface Client {
-  socket: WebSocket;
   changes: number;
+  isTimed: boolean;
 }
 
 let clients: Client[] = [];
+let sockets: BareWebsocket[] = [];
 let latenciesMs: number[] = [];
 
-async function open(url: string, environmentId: string, isTimed: boolean): Promise<Client> {
-  const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
-  const client = { socket, changes: 0 };
-  await once(socket, 'open');
+async function open(url: string, environmentId: string, client: Client): Promise<BareWebsocket> {
+  const acknowledged = Promise.withResolvers<void>();
+  const socket = await openWebsocket(url, (message) => {
+    if (message.includes(ERRORS)) throw new Error(`A client was told ${message.toString().slice(0, 500)}.`);
+    if (message.includes(ACK)) acknowledged.resolve();
+    else count(client, message);
+  });
   const payload = { authorization: `Bearer ${ROOT_KEY}`, 'x-environment-id': environmentId };
-  socket.send(JSON.stringify({ type: 'connection_init', payload }));
-  await once(socket, 'message');
-  socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: QUERY } }));
-  socket.on('message', (data: Buffer) => read(client, data.toString('latin1'), isTimed));
-  return client;
+  socket.send({ type: 'connection_init', payload });
+  await acknowledged.promise;
+  socket.send({ id: '1', type: 'subscribe', payload: { query: QUERY } });
+  return socket;
 }
 
-function read(client: Client, message: string, isTimed: boolean) {
-  if (message.includes('"errors"')) throw new Error(`A client was told ${message.slice(0, 500)}.`);
+function count(client: Client, message: Buffer) {
   const now = Date.now();
   for (let at = message.indexOf(CHANGED_AT); at >= 0; at = message.indexOf(CHANGED_AT, at + TIME_CHARS)) {
     client.changes += 1;
-    if (!isTimed) continue;
+    if (!client.isTimed) continue;
     const start = at + CHANGED_AT.length;
-    latenciesMs.push(now - Date.parse(message.slice(start, start + TIME_CHARS)));
+    latenciesMs.push(now - Date.parse(message.toString('latin1', start, start + TIME_CHARS)));
   }
 }
 
-async function openAll({ url, environmentId, count }: WatcherRequest & { ask: 'open' }) {
-  for (let opened = 0; opened < count; opened += CONNECTING_MAX) {
-    const indexes = Array.from({ length: Math.min(CONNECTING_MAX, count - opened) }, (_, index) => opened + index);
-    clients.push(...(await Promise.all(indexes.map((index) => open(url, environmentId, index % TIMED_EACH === 0)))));
+async function openAll({ url, environmentId, count: clientCount }: WatcherRequest & { ask: 'open' }) {
+  clients = Array.from({ length: clientCount }, (_, index) => ({ changes: 0, isTimed: index % TIMED_EACH === 0 }));
+  for (let opened = 0; opened < clientCount; opened += CONNECTING_MAX) {
+    const some = clients.slice(opened, opened + CONNECTING_MAX);
+    sockets.push(...(await Promise.all(some.map((client) => open(url, environmentId, client)))));
   }
   return {};
 }
 
 async function closeAll() {
-  const closed = clients.map(({ socket }) => once(socket, 'close'));
-  for (const { socket } of clients) socket.close();
-  await Promise.all(closed);
+  await Promise.all(sockets.map((socket) => socket.close()));
   clients = [];
+  sockets = [];
   return {};
 }
 

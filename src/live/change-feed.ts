@@ -1,5 +1,5 @@
+import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Repeater } from '@repeaterjs/repeater';
 import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';
 import type { Log } from '../log.ts';
@@ -31,6 +31,9 @@ const UNSETTLED_MS = 20;
  * one: with ten subscribers they follow each other after 1.5 ms, with a thousand after 150.
  */
 const REST_MS_PER_SUBSCRIBER = 0.15;
+/** Where the process is busier than this, of 1, publishing goes before the feed: rounds rest longer. */
+const BUSY = 0.75;
+const BUSY_FACTOR = 2.5;
 const REST_MS_MAX = 500;
 /** A feed that is quiet for so long sends its cursor again: one that is kept does not grow too old to be good. */
 const QUIET_MS = 600_000;
@@ -56,6 +59,8 @@ export class ChangeFeed {
   /** The read under way: who joins meanwhile would miss what it brings. */
   #reading: Promise<unknown> | null = null;
   #restsUntil = 0;
+  /** As it was at the last round. */
+  #utilization = performance.eventLoopUtilization();
 
   constructor(options: ChangeFeedOptions) {
     this.#options = options;
@@ -98,14 +103,37 @@ export class ChangeFeed {
     filter: ChangeFilter,
     after: ChangePosition | null,
     { isGreeted = false } = {},
-  ): Promise<AsyncIterable<ChangeBatch>> {
+  ): Promise<AsyncIterableIterator<ChangeBatch>> {
     const start = after ?? (await findLogHead(this.#options.pool));
-    return new Repeater<ChangeBatch>(async (push, stop) => {
-      const subscriber = await this.#join(filter, start);
-      stop.then(() => this.#leave(subscriber));
-      if (isGreeted) await push(makeBatch(filter, [], start, { head: start, readAt: new Date() }));
-      for (let batch = await subscriber.take(); batch; batch = await subscriber.take()) await push(batch);
-    });
+    const greeting = isGreeted ? makeBatch(filter, [], start, { head: start, readAt: new Date() }) : null;
+    return this.#follow(filter, start, greeting);
+  }
+
+  /** Written by hand: each step of a generator would be one more for every subscriber and batch. */
+  #follow(
+    filter: ChangeFilter,
+    start: ChangePosition,
+    greeting: ChangeBatch | null,
+  ): AsyncIterableIterator<ChangeBatch> {
+    let joined: Promise<Subscriber> | null = null;
+    let first = greeting;
+    const end = { done: true as const, value: undefined };
+    return {
+      next: async () => {
+        joined ??= this.#join(filter, start);
+        const subscriber = await joined;
+        const value = first ?? (await subscriber.take());
+        first = null;
+        return value ? { done: false, value } : end;
+      },
+      return: async () => {
+        joined?.then((subscriber) => this.#leave(subscriber));
+        return end;
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
   }
 
   async #join(filter: ChangeFilter, start: ChangePosition): Promise<Subscriber> {
@@ -138,10 +166,18 @@ export class ChangeFeed {
     }
     const { changes, hasUnsettled } = await this.#readOn(environmentIds);
     const told = this.#topics.distribute(changes, this.#round);
-    const restMs = Math.min(told * REST_MS_PER_SUBSCRIBER, REST_MS_MAX);
+    const restMs = this.#findRestMs(told);
     this.#restsUntil = performance.now() + (hasUnsettled ? Math.max(restMs, UNSETTLED_MS) : restMs);
     this.#refreshCursors();
     return hasUnsettled || changes.length === ROUND_MAX;
+  }
+
+  #findRestMs(told: number): number {
+    if (told === 0) return 0;
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, this.#utilization);
+    this.#utilization = now;
+    return Math.min(told * REST_MS_PER_SUBSCRIBER * (utilization > BUSY ? BUSY_FACTOR : 1), REST_MS_MAX);
   }
 
   async #lookForHead() {
