@@ -323,7 +323,7 @@ describe('scopes', () => {
     const response = await fetch(`${bed.url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${key}` },
-      body: JSON.stringify({ query: document }),
+      body: JSON.stringify({ query: fill(document) }),
       signal: controller.signal,
     });
     expect(response.headers.get('content-type')).toContain('text/event-stream');

@@ -10,6 +10,8 @@ const INTERVAL_MS = 60_000;
 /** Rest between two batches, so that deleting takes the database a fraction of its time. */
 const REST_MS = 50;
 const DAY_MS = 86_400_000;
+/** Changes outlive the cursors that lead to them: a reader who began in time can finish. */
+const CHANGES_MARGIN_MS = 3_600_000;
 
 export interface RetentionOptions {
   pool: Pool;
@@ -47,12 +49,14 @@ export class Retention {
   async #sweep() {
     const { pool, log, retentionDays } = this.#options;
     try {
-      await this.#repeat(() => deleteOldChanges(pool, new Date(Date.now() - CHANGES_KEPT_MS)));
-      const before = new Date(Date.now() - retentionDays * DAY_MS);
-      let last: string | null = null;
+      const unchangedSince = new Date(Date.now() - CHANGES_KEPT_MS - CHANGES_MARGIN_MS);
+      await this.#repeat(() => deleteOldChanges(pool, unchangedSince));
+      const publishedBefore = new Date(Date.now() - retentionDays * DAY_MS);
+      let after: string | null = null;
       await this.#repeat(async () => {
-        last = await inTransaction(pool, (client) => deleteOldEvents(client, before, last));
-        return last !== null;
+        const range = { publishedBefore, unchangedSince, after };
+        after = await inTransaction(pool, (client) => deleteOldEvents(client, range));
+        return after !== null;
       });
     } catch (error) {
       log.warn({ error: (error as Error).message }, 'retention.failed');
