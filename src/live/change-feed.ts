@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 import { PollLoop } from '../poll-loop.ts';
 import { findLogHead, readChangesBetween, readSettledChanges } from './change-log.ts';
 import { type ChangePosition, encodeCursor } from './cursor.ts';
-import { Subscriber } from './subscriber.ts';
+import { QUEUED_CHANGES_MAX, Subscriber } from './subscriber.ts';
 import {
   type ChangeBatch,
   type ChangeFilter,
@@ -18,8 +18,8 @@ import {
   topicKey,
 } from './topic.ts';
 
-/** Changes of one round. */
-const ROUND_MAX = 500;
+/** Changes of one round: no more than a subscriber's queue takes. */
+const ROUND_MAX = QUEUED_CHANGES_MAX;
 /** Changes that one who is behind is told at once: more, so that catching up is quick. */
 const PAGE_MAX = 1_000;
 /** How often the table is looked at when no signal came. */
@@ -212,6 +212,10 @@ export class ChangeFeed {
     if (kept) return kept;
     const page = this.#readPage(topic, after, upTo);
     this.#pages.set(key, page);
+    void page.then(({ position }) => {
+      // Nobody was left to read it for: whoever comes next begins anew.
+      if (position === after) this.#pages.delete(key);
+    });
     return page;
   }
 
