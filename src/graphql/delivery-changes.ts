@@ -1,6 +1,6 @@
 import { RequestError } from '../errors.ts';
 import { CHANGES_KEPT_MS, type DeliveryChange, hasReached } from '../live/change-log.ts';
-import { type ChangePosition, decodeCursor } from '../live/cursor.ts';
+import { type ChangeCursor, decodeCursor } from '../live/cursor.ts';
 import type { ChangeBatch, ChangeFilter, Round } from '../live/topic.ts';
 import { builder } from './builder.ts';
 import { loadChangeRow } from './change-rows.ts';
@@ -195,7 +195,7 @@ function readCoalesceMs(coalesceMs: number | null | undefined) {
 }
 
 /** @returns null where the feed is to begin now. @throws {RequestError} BAD_USER_INPUT, CURSOR_EXPIRED */
-async function readAfter(after: string | null | undefined, context: Context): Promise<ChangePosition | null> {
+async function readAfter(after: string | null | undefined, context: Context): Promise<ChangeCursor | null> {
   const { caller, services, lastEventId } = context;
   const text = lastEventId ?? after;
   if (typeof text !== 'string') return null;
@@ -210,5 +210,5 @@ async function readAfter(after: string | null | undefined, context: Context): Pr
       'Changes behind this cursor are no longer kept. Read the list and liveCursor anew, and subscribe with that.';
     throw new RequestError('CURSOR_EXPIRED', message);
   }
-  return { xid: cursor.xid, id: cursor.id };
+  return cursor;
 }

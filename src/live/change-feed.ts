@@ -55,7 +55,7 @@ export class ChangeFeed {
   readonly #topics = new TopicIndex();
   readonly #pages = new LRUCache<string, Promise<ChangeBatch>>({ max: PAGES_KEPT, ttl: PAGES_KEPT_MS });
   /** Up to where the log was read. */
-  #round: Round = { head: { xid: 0n, id: 0n }, readAt: new Date(0) };
+  #round: Round = { head: { xid: 0n, id: 0n }, at: new Date(0) };
   /** The read under way: who joins meanwhile would miss what it brings. */
   #reading: Promise<unknown> | null = null;
   #restsUntil = 0;
@@ -89,24 +89,24 @@ export class ChangeFeed {
    * who reads a list and goes on from here may be told again what the list shows, and misses nothing.
    */
   cursorOf(environmentId: string): string {
-    return encodeCursor({ environmentId, ...this.#round.head, at: this.#round.readAt });
+    return encodeCursor({ ...this.#round.head, environmentId, at: this.#round.at });
   }
 
   /**
    * Every change behind a place that fits the filter, in commit order, for as long as the iteration goes on. While the
    * database can't be reached, it waits.
    *
-   * @param after null: from now on, which is when this returns
+   * @param after place of a cursor, and its time; null: from now on, which is when this returns
    * @param isGreeted begin with a batch that has no changes
    */
   async subscribe(
     filter: ChangeFilter,
-    after: ChangePosition | null,
+    after: (ChangePosition & { at: Date }) | null,
     { isGreeted = false } = {},
   ): Promise<AsyncIterableIterator<ChangeBatch>> {
-    const start = after ?? (await findLogHead(this.#options.pool));
-    const greeting = isGreeted ? makeBatch(filter, [], start, { head: start, readAt: new Date() }) : null;
-    return this.#follow(filter, start, greeting);
+    const at = after?.at ?? new Date();
+    const head = after ?? (await findLogHead(this.#options.pool));
+    return this.#follow(filter, head, isGreeted ? makeBatch(filter, [], { head, at }) : null);
   }
 
   /** Written by hand: each step of a generator would be one more for every subscriber and batch. */
@@ -142,7 +142,7 @@ export class ChangeFeed {
     const subscriber = new Subscriber({
       topic,
       start,
-      joinedAt: this.#round.head,
+      joinedIn: this.#round,
       readBetween: (...range) => this.#readBetween(...range),
     });
     topic.subscribers.add(subscriber);
@@ -181,19 +181,19 @@ export class ChangeFeed {
   }
 
   async #lookForHead() {
-    const readAt = new Date();
-    this.#round = { head: await findLogHead(this.#options.pool), readAt };
+    const at = new Date();
+    this.#round = { head: await findLogHead(this.#options.pool), at };
   }
 
   /** Moves the round on in the same turn of the event loop in which the read ends. */
   async #readOn(environmentIds: string[]) {
-    const readAt = new Date();
+    const at = new Date();
     const query = { after: this.#round.head, environmentIds, max: ROUND_MAX };
     const reading = readSettledChanges(this.#options.pool, query);
     this.#reading = reading;
     try {
       const found = await reading;
-      this.#round = { head: found.head, readAt };
+      this.#round = { head: found.head, at: found.changes[ROUND_MAX - 1]?.changedAt ?? at };
       return found;
     } finally {
       this.#reading = null;
@@ -206,7 +206,7 @@ export class ChangeFeed {
   }
 
   /** A page of the table, as soon as it can be read. Those who are at one place share it. */
-  #readBetween(topic: Topic, after: ChangePosition, upTo: ChangePosition): Promise<ChangeBatch> {
+  #readBetween(topic: Topic, after: ChangePosition, upTo: Round): Promise<ChangeBatch> {
     const key = `${topicKey(topic.filter)} ${after.xid} ${after.id}`;
     const kept = this.#pages.get(key);
     if (kept) return kept;
@@ -219,22 +219,21 @@ export class ChangeFeed {
     return page;
   }
 
-  async #readPage(topic: Topic, after: ChangePosition, upTo: ChangePosition): Promise<ChangeBatch> {
+  async #readPage(topic: Topic, after: ChangePosition, upTo: Round): Promise<ChangeBatch> {
     const { filter, subscribers } = topic;
-    const query = { environmentId: filter.environmentId, after, upTo, max: PAGE_MAX };
+    const query = { environmentId: filter.environmentId, after, upTo: upTo.head, max: PAGE_MAX };
     for (let waitMs = RETRY_MS_MIN; subscribers.size > 0; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
-      const readAt = new Date();
       try {
         const changes = await readChangesBetween(this.#options.pool, query);
-        const last = changes.at(-1);
-        const position = last && changes.length === PAGE_MAX ? last : upTo;
-        return makeBatch(filter, select(changes, filter), position, { head: position, readAt });
+        const last = changes[PAGE_MAX - 1];
+        const round = last ? { head: { xid: last.xid, id: last.id }, at: last.changedAt } : { ...upTo };
+        return makeBatch(filter, select(changes, filter), round);
       } catch (error) {
         this.#options.log.warn({ error: (error as Error).message, retryInMs: waitMs }, 'feed.read_failed');
         await sleep(waitMs);
       }
     }
     // All who wanted it have left.
-    return makeBatch(filter, [], after, { head: after, readAt: new Date() });
+    return makeBatch(filter, [], { head: after, at: upTo.at });
   }
 }
