@@ -9,6 +9,7 @@ import { Recorder } from './deliver/recorder.ts';
 import { Retention } from './deliver/retention.ts';
 import { Scheduler } from './deliver/scheduler.ts';
 import { Sender } from './deliver/sender.ts';
+import { StatsKeeper } from './deliver/stats-keeper.ts';
 import { makeAddressPolicy } from './domain/address.ts';
 import { Endpoints } from './endpoints/endpoints.ts';
 import { StartupError } from './errors.ts';
@@ -94,6 +95,7 @@ async function startParts(
       new LaneRunner({ pool, courier, streaks, signals, log }),
       new Scheduler({ ...deliveries, log }),
       new Retention({ pool, log, retentionDays: config.retentionDays }),
+      new StatsKeeper({ pool, log }),
     ];
     stops.push(async () => {
       const stopped = Promise.all(parts.map((part) => part.stop())).then(() => true);
