@@ -1,11 +1,7 @@
 import type { ClientBase } from 'pg';
-import { WHOLE_ENVIRONMENT_ID } from '../domain/delivery-stats.ts';
+import { HOUR_SECONDS, MINUTE_SECONDS, WHOLE_ENVIRONMENT_ID } from '../domain/delivery-stats.ts';
 import { CHANGE_COUNTS, DURATION_CLASS, HISTOGRAM_OF_CLASSES } from './stats-counts.ts';
 import type { UncountedRange } from './stats-position.ts';
-
-/** Statistics are kept by the minute and by the hour, in seconds. */
-export const MINUTE_SECONDS = 60;
-export const HOUR_SECONDS = 3_600;
 
 /** Change of a gauge by changes: those that enter a status, less those that leave it. */
 const moveOf = (status: string) =>

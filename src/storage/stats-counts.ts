@@ -1,3 +1,4 @@
+import type { DeliveryCounts } from '../domain/delivery-stats.ts';
 import { DURATION_BOUNDS_MS, DURATION_CLASSES } from '../domain/duration-histogram.ts';
 
 /** Select list: what changes count for, from any group of rows of `delivery_changes`. */
@@ -22,10 +23,34 @@ export const HISTOGRAM_OF_CLASSES = `coalesce((array[
   ${eachClass((index) => `coalesce(sum(durations) filter (where class = ${index}), 0)::int`)}
 ])[1:max(class) + 1], '{}')`;
 
-/** Select list: sums of rows of `delivery_stats s`, with the names of `DeliveryCounts`. */
+/** Select list: sums of rows of `delivery_stats s`, as {@link toCounts} reads them. */
 export const SUMMED_COUNTS = `
   coalesce(sum(s.published), 0)::float8 as published, coalesce(sum(s.delivered), 0)::float8 as delivered,
   coalesce(sum(s.failed), 0)::float8 as failed, coalesce(sum(s.retried), 0)::float8 as retried,
-  coalesce(sum(s.attempts_succeeded), 0)::float8 as "attemptsSucceeded",
-  coalesce(sum(s.attempts_failed), 0)::float8 as "attemptsFailed",
-  array[${eachClass((index) => `coalesce(sum(s.durations[${index + 1}]), 0)`)}]::float8[] as durations`;
+  coalesce(sum(s.attempts_succeeded), 0)::float8 as attempts_succeeded,
+  coalesce(sum(s.attempts_failed), 0)::float8 as attempts_failed,
+  to_json((array[
+    ${eachClass((index) => `coalesce(sum(s.durations[${index + 1}]), 0)`)}
+  ])[1:max(cardinality(s.durations))]) as durations`;
+
+/** A row of counts. Its numbers are below 2^53: they come as JSON, or as floats. */
+export interface CountsRow {
+  published: number;
+  delivered: number;
+  failed: number;
+  retried: number;
+  attempts_succeeded: number;
+  attempts_failed: number;
+  /** Null: there is nothing to sum up. */
+  durations: number[] | null;
+}
+
+export const toCounts = (row: CountsRow): DeliveryCounts => ({
+  published: row.published,
+  delivered: row.delivered,
+  failed: row.failed,
+  retried: row.retried,
+  attemptsSucceeded: row.attempts_succeeded,
+  attemptsFailed: row.attempts_failed,
+  durations: row.durations ?? [],
+});
