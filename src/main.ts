@@ -16,6 +16,8 @@ import { StartupError } from './errors.ts';
 import type { Services } from './graphql/context.ts';
 import { startHttpServer } from './http/server.ts';
 import { ChangeFeed } from './live/change-feed.ts';
+import { HealthWatches } from './live/health-watch.ts';
+import { StatsWatches } from './live/stats-watch.ts';
 import { createLog, type Log } from './log.ts';
 import { Publisher } from './publish/publisher.ts';
 import { DeliveryQueue } from './queue/delivery-queue.ts';
@@ -24,6 +26,9 @@ import { openDataDir } from './storage/data-dir.ts';
 import { openDatabase } from './storage/database.ts';
 import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
 import { migrate } from './storage/migrate.ts';
+import { readEndpointHealth } from './storage/read-endpoint-health.ts';
+import { readLiveCounts } from './storage/read-live-counts.ts';
+import { readWaiting } from './storage/read-waiting.ts';
 import { Signals } from './storage/signals.ts';
 
 const USER_AGENT = 'Posthorn/0.1.0';
@@ -111,10 +116,18 @@ async function startParts(
     signals.on('posthorn_changes', () => feed.wake());
     feed.start();
     stops.push(() => feed.stop());
+    const stats = new StatsWatches({
+      readCounts: (range) => readLiveCounts(pool, range),
+      readWaiting: (environmentId, endpointId) => readWaiting(pool, environmentId, endpointId),
+      log,
+    });
+    stops.push(() => stats.stop());
+    const health = new HealthWatches({ readHealth: (endpointIds) => readEndpointHealth(pool, endpointIds), log });
+    stops.push(() => health.stop());
     const publisher = new Publisher({ ...deliveries, log });
     const endpoints = new Endpoints({ prisma, encryptionKey });
     const authenticator = new Authenticator(database, rootKey);
-    services = { prisma, authenticator, publisher, endpoints, deliveries, feed };
+    services = { prisma, authenticator, publisher, endpoints, deliveries, feed, stats, health };
   }
   const server = await startHttpServer({
     host: config.host,
