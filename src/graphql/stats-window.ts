@@ -48,7 +48,8 @@ function checkBuckets(bucketSeconds: number, unitSeconds: number, windowSeconds:
     const where = unitSeconds === HOUR_SECONDS ? ', as the window begins more than 48 h ago' : '';
     throw badInput(`bucketSeconds must be a whole multiple of ${unitSeconds}${where}.`);
   }
-  const count = Math.ceil(windowSeconds / bucketSeconds);
+  // Whole ones: a day until now, asked for a moment ago, is a day.
+  const count = Math.floor(windowSeconds / bucketSeconds);
   if (count <= BUCKETS_MAX) return;
   throw badInput(
     `This window has ${count} buckets, where ${BUCKETS_MAX} are allowed. Make bucketSeconds larger or the window shorter.`,

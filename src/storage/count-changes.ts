@@ -29,9 +29,9 @@ with changes as materialized (
 ), counted as (
   select environment_id, endpoint_id, minute, class, ${COUNTERS.join()}, durations from changes
   union all
-  select environment_id, '${WHOLE_ENVIRONMENT_ID}', minute, class, 0, ${COUNTERS.slice(1)}, durations from changes
+  select environment_id, '${WHOLE_ENVIRONMENT_ID}'::uuid, minute, class, 0, ${COUNTERS.slice(1)}, durations from changes
   union all
-  select environment_id, '${WHOLE_ENVIRONMENT_ID}', date_bin('1 minute', published_at, 'epoch'), null,
+  select environment_id, '${WHOLE_ENVIRONMENT_ID}'::uuid, date_bin('1 minute', published_at, 'epoch'), null,
     sum(events), ${list(COUNTERS.slice(1), () => '0')}, 0
   from publications where xid >= $1::xid8 and xid < $2::xid8 group by 1, 2, 3
 )
