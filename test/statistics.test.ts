@@ -518,8 +518,6 @@ describe('the keeper', () => {
   it('that fails or dies after counting counts once: the next turn does it again', async () => {
     await untilCounted(bed);
     const environmentId = ownEnvironment();
-    const { rows } = await pool.query('select pg_try_advisory_lock(1)');
-    expect(rows).toHaveLength(1);
     // Holds the right to count, counts, and dies.
     const client = await pool.connect();
     await client.query('begin');
@@ -582,7 +580,8 @@ describe('the keeper', () => {
     const taken = vi.spyOn(pool, 'connect');
     keeper.start();
     await keeper.stop();
-    expect(taken).not.toHaveBeenCalled();
+    // A query by itself calls it with a callback, a transaction without.
+    expect(taken.mock.calls.filter((args: unknown[]) => args.length === 0)).toEqual([]);
     taken.mockRestore();
   });
 });
