@@ -5,6 +5,7 @@ import { benchFairness } from './scenarios/fairness.ts';
 import { benchFanOut } from './scenarios/fan-out.ts';
 import { benchGrowth } from './scenarios/growth.ts';
 import { benchLatency } from './scenarios/latency.ts';
+import { benchLive } from './scenarios/live.ts';
 import { benchPublish } from './scenarios/publish.ts';
 import { benchPublishBulk } from './scenarios/publish-bulk.ts';
 import { startDatabases } from './support/databases.ts';
@@ -19,6 +20,7 @@ const SCENARIOS: Record<string, Scenario> = {
   latency: benchLatency,
   'fan-out': benchFanOut,
   fairness: benchFairness,
+  live: benchLive,
   growth: benchGrowth,
   crash: benchCrash,
 };

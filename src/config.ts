@@ -25,6 +25,10 @@ export interface Config {
   shutdownTimeoutMs: number;
   /** How long events are kept, with their deliveries and attempts. */
   retentionDays: number;
+  /** WebSockets and SSE streams that one API key may have open on a process. */
+  connectionsPerKeyMax: number;
+  /** Subscriptions that one API key may have on a process. */
+  subscriptionsPerKeyMax: number;
 }
 
 /** Shortest operator's key, in characters. */
@@ -37,9 +41,21 @@ const RETENTION_DAYS_DEFAULT = 30;
 const RETENTION_DAYS_MIN = 1;
 const RETENTION_DAYS_MAX = 36_500;
 
+const CONNECTIONS_PER_KEY_DEFAULT = 2_000;
+const SUBSCRIPTIONS_PER_KEY_DEFAULT = 5_000;
+const PER_KEY_MAX = 1_000_000;
+
 const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128'];
 
 const isCidr = (text: string) => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text).success;
+
+const perKey = (limit: number) =>
+  z
+    .string()
+    .regex(/^\d{1,7}$/, `must be a number from 1 to ${PER_KEY_MAX}`)
+    .transform(Number)
+    .refine((count) => count >= 1 && count <= PER_KEY_MAX, `must be a number from 1 to ${PER_KEY_MAX}`)
+    .default(limit);
 
 const environmentSchema = z.object({
   DATABASE_URL: z
@@ -97,6 +113,8 @@ const environmentSchema = z.object({
       `must be a number of days from ${RETENTION_DAYS_MIN} to ${RETENTION_DAYS_MAX}`,
     )
     .default(RETENTION_DAYS_DEFAULT),
+  POSTHORN_CONNECTIONS_PER_KEY: perKey(CONNECTIONS_PER_KEY_DEFAULT),
+  POSTHORN_SUBSCRIPTIONS_PER_KEY: perKey(SUBSCRIPTIONS_PER_KEY_DEFAULT),
   NODE_ENV: z.string().optional(),
 });
 
@@ -150,5 +168,7 @@ function toConfig(env: Environment): Config {
     logLevel: env.POSTHORN_LOG_LEVEL,
     shutdownTimeoutMs: env.POSTHORN_SHUTDOWN_TIMEOUT_MS,
     retentionDays: env.POSTHORN_RETENTION_DAYS,
+    connectionsPerKeyMax: env.POSTHORN_CONNECTIONS_PER_KEY,
+    subscriptionsPerKeyMax: env.POSTHORN_SUBSCRIPTIONS_PER_KEY,
   };
 }

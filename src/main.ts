@@ -114,7 +114,7 @@ async function startParts(
   let services: Services | null = null;
   if (config.role !== 'worker') {
     signals.on('posthorn_changes', () => feed.wake());
-    feed.start();
+    await feed.start();
     stops.push(() => feed.stop());
     const stats = new StatsWatches({
       readCounts: (range) => readLiveCounts(pool, range),
@@ -127,13 +127,14 @@ async function startParts(
     const publisher = new Publisher({ ...deliveries, log });
     const endpoints = new Endpoints({ prisma, encryptionKey });
     const authenticator = new Authenticator(database, rootKey);
-    services = { prisma, authenticator, publisher, endpoints, deliveries, feed, stats, health };
+    services = { prisma, authenticator, publisher, endpoints, deliveries, feed, stats, health, log };
   }
   const server = await startHttpServer({
     host: config.host,
     port: config.port,
     services,
     graphiql: !config.production,
+    sessionLimits: config,
     checkReady: async () => void (await pool.query('select 1')),
     log,
   });

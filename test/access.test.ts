@@ -248,6 +248,12 @@ const FIELDS: [field: string, scopes: string[], document: string][] = [
   ['node of DeliveryAttempt', READ, '{ node(id: "ATT") { ... on DeliveryAttempt { number } } }'],
   ['Event.deliveries', READ, '{ node(id: "EVT") { ... on Event { deliveries { edges { node { id } } } } } }'],
   ['Endpoint.health', ['DELIVERIES_READ'], '{ endpoint(id: "EP") { health { state } } }'],
+  ['Query.liveCursor', ['DELIVERIES_READ'], '{ liveCursor }'],
+  [
+    'Subscription.eventChanges',
+    ['DELIVERIES_READ'],
+    'subscription { eventChanges(eventId: "EVT") { cursor event { id } } }',
+  ],
   ['Subscription.deliveryChanges', ['DELIVERIES_READ'], 'subscription { deliveryChanges { cursor } }'],
   ['Subscription.deliveryStats', ['DELIVERIES_READ'], 'subscription { deliveryStats { waiting } }'],
   ['Subscription.endpointHealth', ['DELIVERIES_READ'], 'subscription { endpointHealth(endpointId: "EP") { state } }'],

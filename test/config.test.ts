@@ -33,6 +33,8 @@ describe('with nothing set', () => {
     logLevel: 'info',
     shutdownTimeoutMs: 20_000,
     retentionDays: 30,
+    connectionsPerKeyMax: 2_000,
+    subscriptionsPerKeyMax: 5_000,
   };
 
   it('the defaults are those of a first try: embedded Postgres, loopback may be reached', () => {
@@ -65,6 +67,8 @@ describe('with everything set', () => {
       POSTHORN_LOG_LEVEL: 'debug',
       POSTHORN_SHUTDOWN_TIMEOUT_MS: '500',
       POSTHORN_RETENTION_DAYS: '7',
+      POSTHORN_CONNECTIONS_PER_KEY: '10',
+      POSTHORN_SUBSCRIPTIONS_PER_KEY: '20',
       NODE_ENV: 'production',
     });
     expect(config).toEqual({
@@ -79,6 +83,8 @@ describe('with everything set', () => {
       logLevel: 'debug',
       shutdownTimeoutMs: 500,
       retentionDays: 7,
+      connectionsPerKeyMax: 10,
+      subscriptionsPerKeyMax: 20,
       production: true,
     });
   });
@@ -91,6 +97,7 @@ describe('with everything set', () => {
     { POSTHORN_LOG_LEVEL: 'silent' },
     { POSTHORN_SHUTDOWN_TIMEOUT_MS: '0' },
     { POSTHORN_RETENTION_DAYS: '1' },
+    { POSTHORN_CONNECTIONS_PER_KEY: '1', POSTHORN_SUBSCRIPTIONS_PER_KEY: '1000000' },
     { ...KEYS, DATABASE_URL: 'postgres://db/posthorn' },
   ])('%j is taken', (env) => {
     expect(findFault(env)).toBeNull();
@@ -119,6 +126,8 @@ describe('a value that is wrong', () => {
     ['POSTHORN_ROLE', 'API', 'all, api or worker'],
     ['POSTHORN_LOG_LEVEL', 'loud', 'trace, debug, info, warn, error or silent'],
     ['POSTHORN_SHUTDOWN_TIMEOUT_MS', '20s', 'milliseconds'],
+    ['POSTHORN_CONNECTIONS_PER_KEY', '0', 'from 1 to 1000000'],
+    ['POSTHORN_SUBSCRIPTIONS_PER_KEY', 'many', 'from 1 to 1000000'],
     ['POSTHORN_RETENTION_DAYS', '0', 'from 1 to 36500'],
     ['POSTHORN_RETENTION_DAYS', '40000', 'from 1 to 36500'],
     ['POSTHORN_RETENTION_DAYS', 'a month', 'from 1 to 36500'],

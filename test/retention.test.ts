@@ -71,9 +71,17 @@ async function insertEvents(count: number, options: InsertOptions = {}): Promise
   for (const [index, status] of statuses.entries()) {
     const deliveryIds = events.map((event) => event.deliveryIds[index]);
     await bed.database.query(
-      `insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, status, max_retries, attempt_count)
-       select id, $3, $4, event_id, $5, $6::delivery_status, 9, 2 from unnest($1::uuid[], $2::uuid[]) as i(id, event_id)`,
-      [deliveryIds, ids, organization, environment, index === 0 ? endpoint.uuid : idOf(0), status],
+      `insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, status, max_retries, attempt_count, updated_at)
+       select id, $3, $4, event_id, $5, $6::delivery_status, 9, 2, $7 from unnest($1::uuid[], $2::uuid[]) as i(id, event_id)`,
+      [
+        deliveryIds,
+        ids,
+        organization,
+        environment,
+        index === 0 ? endpoint.uuid : idOf(0),
+        status,
+        new Date(Date.now() - ageMs),
+      ],
     );
     await bed.database.query(
       `insert into delivery_attempts (id, organization_id, environment_id, delivery_id, event_id, endpoint_id, number,
@@ -100,8 +108,15 @@ async function countRows(events?: OldEvent[]) {
 const NOTHING = { events: 0, deliveries: 0, attempts: 0 };
 const allOf = (count: number) => ({ events: count, deliveries: count, attempts: 2 * count });
 
+/** What is deleted: events older than they are kept, and not changed for two days. */
+const oldEvents = (after: string | null = null, publishedBefore = new Date(Date.now() - KEPT_MS)) => ({
+  publishedBefore,
+  unchangedSince: new Date(Date.now() - 2 * DAY_MS),
+  after,
+});
+
 const deleteBatch = (after: string | null = null) =>
-  inTransaction(pool, (client) => deleteOldEvents(client, new Date(Date.now() - KEPT_MS), after));
+  inTransaction(pool, (client) => deleteOldEvents(client, oldEvents(after)));
 
 /** Deletes as {@link Retention} does. @returns how many batches had something to look at */
 async function deleteAll(): Promise<number> {
@@ -209,9 +224,17 @@ describe('deleteOldEvents', () => {
   it('deletes nothing where the transaction is rolled back', async () => {
     await insertEvents(3);
     const { client, end } = await begin();
-    await deleteOldEvents(client, new Date(), null);
+    await deleteOldEvents(client, oldEvents(null, new Date()));
     await end('rollback');
     expect(await countRows()).toEqual(allOf(3));
+  });
+
+  it('keeps an event as long as the live feed may tell of a change of its deliveries', async () => {
+    const [changed, other] = (await insertEvents(2)) as [OldEvent, OldEvent];
+    await bed.database.query('update deliveries set updated_at = now() where id = $1', [changed.deliveryId]);
+    await deleteAll();
+    expect(await countRows([changed])).toEqual(allOf(1));
+    expect(await countRows([other])).toEqual(NOTHING);
   });
 
   it('deletes everything once where several do it at once', async () => {
@@ -227,14 +250,14 @@ describe('deleteOldEvents', () => {
   it('a time before 1970, of a retention of 57 years and more, deletes nothing: its ID was none', async () => {
     await insertEvents(1);
     const longAgo = new Date(Date.now() - 36_500 * DAY_MS);
-    const result = await inTransaction(pool, (client) => deleteOldEvents(client, longAgo, null));
+    const result = await inTransaction(pool, (client) => deleteOldEvents(client, oldEvents(null, longAgo)));
     expect(result).toBe(null);
     expect(await countRows()).toEqual(allOf(1));
   });
 
   it('gives the key of a deleted event free', async () => {
     const { id } = await bed.publish({ type: 'unheard.of', idempotencyKey: 'once' });
-    await inTransaction(pool, (client) => deleteOldEvents(client, new Date(Date.now() + 1_000), null));
+    await inTransaction(pool, (client) => deleteOldEvents(client, oldEvents(null, new Date(Date.now() + 1_000))));
     expect((await bed.publish({ type: 'unheard.of', idempotencyKey: 'once' })).id).not.toBe(id);
   });
 });
@@ -270,7 +293,7 @@ describe('deleting beside a retry by hand', () => {
   ])('%s of an event that is being deleted waits, and then finds nothing', async (_, retry) => {
     const [event] = (await insertEvents(1)) as [OldEvent];
     const { client, end } = await begin();
-    await deleteOldEvents(client, new Date(Date.now() - KEPT_MS), null);
+    await deleteOldEvents(client, oldEvents());
     const answer = retry(event);
     await untilSomebodyWaits();
     await end('commit');
@@ -284,7 +307,7 @@ describe('deleting beside a retry by hand', () => {
   ])('%s of an event whose deletion was rolled back queues it, and it stays', async (_, retry) => {
     const [event] = (await insertEvents(1)) as [OldEvent];
     const { client, end } = await begin();
-    await deleteOldEvents(client, new Date(Date.now() - KEPT_MS), null);
+    await deleteOldEvents(client, oldEvents());
     const answer = retry(event);
     await untilSomebodyWaits();
     await end('rollback');
@@ -302,7 +325,7 @@ describe('deleting beside a retry by hand', () => {
     await untilSomebodyWaits();
     const { rows } = await client.query('select id from events for update skip locked');
     expect(rows).toEqual([]);
-    await deleteOldEvents(client, new Date(Date.now() - KEPT_MS), null);
+    await deleteOldEvents(client, oldEvents());
     await end('commit');
     expect(await answer).toMatchObject({ __typename: 'RetryEventPayload', endpointCount: 1 });
     await deleteAll();
@@ -405,8 +428,8 @@ describe('the sweep', () => {
 
   it('deletes events older than the days that they are kept, batch after batch, and changes of the day before', async () => {
     await bed.publish({ type: 'old.event' });
-    await bed.database.query(`update delivery_changes set changed_at = now() - interval '25 hours'`);
-    await bed.database.query(`update publications set published_at = now() - interval '25 hours'`);
+    await bed.database.query(`update delivery_changes set changed_at = now() - interval '26 hours'`);
+    await bed.database.query(`update publications set published_at = now() - interval '26 hours'`);
     await bed.database.query(
       `insert into delivery_stats select gen_random_uuid(), gen_random_uuid(), seconds, now() - age, 1, 0, 0, 0, 0, 0, '{}'
        from (values (60, '47 hours'::interval), (60, '50 hours'), (3600, '29 days'), (3600, '31 days')) as x(seconds, age)`,

@@ -24,14 +24,15 @@ export async function openConnection(url: string): Promise<Connection> {
   return { exchange: makeExchange(socket), isOpen: () => !socket.destroyed, close: () => socket.destroy() };
 }
 
-/** A GraphQL request with the operator's key. @param body as JSON */
-export function makeRequest(url: string, body: string): Buffer {
+/** A GraphQL request with the operator's key. @param body as JSON @param environmentId left out: the default one */
+export function makeRequest(url: string, body: string, environmentId?: string): Buffer {
   const head = [
     'POST /graphql HTTP/1.1',
     `host: ${new URL(url).host}`,
     'content-type: application/json',
     `authorization: Bearer ${ROOT_KEY}`,
     `content-length: ${Buffer.byteLength(body)}`,
+    ...(environmentId === undefined ? [] : [`x-environment-id: ${environmentId}`]),
   ];
   return Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

@@ -1,11 +1,12 @@
 import { ROOT_KEY } from './processes.ts';
 
-/** Runs an operation that must succeed, and gives the value of its one field. */
+/** Runs an operation that must succeed, and gives the value of its one field. @param environmentId @default the default one */
 // biome-ignore lint/suspicious/noExplicitAny: the caller knows what it asked for
-export async function ask(url: string, query: string, variables: object): Promise<any> {
+export async function ask(url: string, query: string, variables: object, environmentId?: string): Promise<any> {
+  const environment: Record<string, string> = environmentId === undefined ? {} : { 'x-environment-id': environmentId };
   const response = await fetch(`${url}/graphql`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${ROOT_KEY}` },
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${ROOT_KEY}`, ...environment },
     body: JSON.stringify({ query, variables }),
   });
   const { data, errors } = (await response.json()) as { data?: object; errors?: unknown };
@@ -20,10 +21,17 @@ export interface EndpointInput {
   rateLimitPerSecond?: number;
 }
 
-export async function createEndpoint(url: string, input: EndpointInput): Promise<void> {
+export async function createEndpoint(url: string, input: EndpointInput, environmentId?: string): Promise<void> {
   const query = `mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { __typename } }`;
-  const { __typename } = await ask(url, query, { input });
+  const { __typename } = await ask(url, query, { input }, environmentId);
   if (__typename !== 'CreateEndpointPayload') throw new Error(`createEndpoint answered ${__typename}.`);
+}
+
+/** Makes an organization. @returns the public ID of its environment */
+export async function createEnvironment(url: string, name: string): Promise<string> {
+  const query = `mutation ($name: String!) {
+    createOrganization(input: { name: $name }) { ... on CreateOrganizationPayload { environment { id } } } }`;
+  return (await ask(url, query, { name })).environment.id;
 }
 
 export interface EventInput {

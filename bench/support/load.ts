@@ -50,13 +50,15 @@ export interface SteadyOptions {
   seconds: number;
   /** Makes the body of each request when its time has come. @param index from 0 */
   makeBody: (index: number) => string;
+  /** Public ID. @default the default one */
+  environmentId?: string;
   /** What every answer must have in it. */
   expected: string;
 }
 
 /** Sends GraphQL requests evenly spaced, whether or not earlier ones are answered. @returns how many */
 export async function runSteadily(options: SteadyOptions): Promise<number> {
-  const { url, ratePerSecond, seconds, makeBody, expected } = options;
+  const { url, ratePerSecond, seconds, makeBody, environmentId, expected } = options;
   const count = ratePerSecond * seconds;
   let free: Connection[] = [];
   const takeConnection = () => {
@@ -66,7 +68,7 @@ export async function runSteadily(options: SteadyOptions): Promise<number> {
   };
   const sendOne = async (index: number) => {
     const connection = await takeConnection();
-    refuseOther(await connection.exchange(makeRequest(url, makeBody(index))), expected);
+    refuseOther(await connection.exchange(makeRequest(url, makeBody(index), environmentId)), expected);
     free.push(connection);
   };
   const start = performance.now();

@@ -12,6 +12,8 @@ import { DEFAULT_TENANT, FIRST_ENVIRONMENT_NAME } from './organizations.ts';
 /** `lastUsedAt` is written once in this time for each key, not once a request. */
 const LAST_USED_GRAIN_MS = 60_000;
 
+const IS_GOOD = 'k.revoked_at is null and (k.expires_at is null or k.expires_at > now())';
+
 /** What a request says of who makes it. */
 export interface Credentials {
   key: string | null;
@@ -47,13 +49,28 @@ export class Authenticator {
     if (!credentials.key) throw unauthenticated('An API key is needed: send "Authorization: Bearer" and the key.');
     const hash = hashKey(credentials.key);
     if (this.#rootKeyHash && timingSafeEqual(hash, this.#rootKeyHash)) {
-      return { ...(await findTenant(this.#database.prisma, credentials)), scopes: SCOPES, isOperator: true };
+      return {
+        ...(await findTenant(this.#database.prisma, credentials)),
+        keyId: null,
+        scopes: SCOPES,
+        isOperator: true,
+      };
     }
     const row = await this.#keys.load(Buffer.from(hash).toString('hex'));
     if (!row) throw unauthenticated('This API key is unknown, revoked or expired.');
     this.#touch(row);
-    const { organizationId, environmentId, scopes } = row;
-    return { organizationId, environmentId, scopes, isOperator: false };
+    const { id, organizationId, environmentId, scopes } = row;
+    return { keyId: id, organizationId, environmentId, scopes, isOperator: false };
+  }
+
+  /** Which of these keys are good still. @param keyIds UUIDs */
+  async findGoodKeys(keyIds: string[]): Promise<Set<string>> {
+    const { rows } = await this.#database.pool.query({
+      name: 'find-good-keys',
+      text: `select id from api_keys k where id = any($1) and ${IS_GOOD}`,
+      values: [keyIds],
+    });
+    return new Set(rows.map((row) => row.id));
   }
 
   async #loadKeys(hashes: readonly string[]): Promise<(KeyRow | null)[]> {
@@ -63,7 +80,7 @@ export class Authenticator {
         select encode(k.key_hash, 'hex') as hash, k.id, k.environment_id as "environmentId",
           e.organization_id as "organizationId", array_to_json(k.scopes) as scopes, k.last_used_at as "lastUsedAt"
         from api_keys k join environments e on e.id = k.environment_id
-        where k.key_hash = any($1) and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())`,
+        where k.key_hash = any($1) and ${IS_GOOD}`,
       values: [[...new Set(hashes)].map((hash) => Buffer.from(hash, 'hex'))],
     });
     const byHash = new Map(rows.map((row) => [row.hash, row]));

@@ -12,6 +12,8 @@ export const SCOPES = [
 
 /** Who makes a request, and as whom. */
 export interface Caller extends Tenant {
+  /** UUID of the API key; null: the operator's. */
+  keyId: string | null;
   scopes: readonly Scope[];
   /** The operator's key: may make organizations, and act in any. */
   isOperator: boolean;

@@ -1,12 +1,12 @@
 import DataLoader from 'dataloader';
 import type { Pool } from 'pg';
 import type { Log } from '../log.ts';
+import { PollLoop } from '../poll-loop.ts';
 import { type DeliveryJob, type DeliveryQueue, type JobClaim, TOUCH_INTERVAL_MS } from '../queue/delivery-queue.ts';
 import { loadOutgoing, type OutgoingDelivery } from '../storage/load-outgoing.ts';
 import type { Signals } from '../storage/signals.ts';
 import type { Courier } from './courier.ts';
 import type { FailureStreaks } from './failure-streaks.ts';
-import { PollLoop } from './poll-loop.ts';
 
 /** Deliveries of the shared lane that one process works on at once. What takes longer than a second gives its slot free. */
 const SLOTS = 512;

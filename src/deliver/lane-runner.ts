@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { encodeId, newId } from '../domain/ids.ts';
 import type { Log } from '../log.ts';
+import { PollLoop } from '../poll-loop.ts';
 import {
   announceWorker,
   buryWorkers,
@@ -18,7 +19,6 @@ import type { Signals } from '../storage/signals.ts';
 import { inTransaction } from '../storage/transaction.ts';
 import type { Courier } from './courier.ts';
 import type { FailureStreaks } from './failure-streaks.ts';
-import { PollLoop } from './poll-loop.ts';
 
 /** A worker counts as alive, and its lanes as its own, for so long after its last word. */
 const LEASE_MS = 10_000;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { HOUR_SECONDS, MINUTE_SECONDS, MINUTES_KEPT_MS } from '../domain/delivery-stats.ts';
-import { CHANGES_KEPT_MS } from '../live/change-feed.ts';
+import { CHANGES_KEPT_MS } from '../live/change-log.ts';
 import type { Log } from '../log.ts';
 import { deleteOldChanges } from '../storage/delete-old-changes.ts';
 import { deleteOldEvents } from '../storage/delete-old-events.ts';
@@ -12,6 +12,8 @@ const INTERVAL_MS = 60_000;
 /** Rest between two batches, so that deleting takes the database a fraction of its time. */
 const REST_MS = 50;
 const DAY_MS = 86_400_000;
+/** Changes outlive the cursors that lead to them: a reader who began in time can finish. */
+const CHANGES_MARGIN_MS = 3_600_000;
 
 export interface RetentionOptions {
   pool: Pool;
@@ -49,16 +51,17 @@ export class Retention {
   async #sweep() {
     const { pool, log, retentionDays } = this.#options;
     try {
-      const changesBefore = new Date(Date.now() - CHANGES_KEPT_MS);
-      await this.#repeat(() => deleteOldChanges(pool, changesBefore, 'delivery_changes'));
-      await this.#repeat(() => deleteOldChanges(pool, changesBefore, 'publications'));
-      const before = new Date(Date.now() - retentionDays * DAY_MS);
+      const unchangedSince = new Date(Date.now() - CHANGES_KEPT_MS - CHANGES_MARGIN_MS);
+      await this.#repeat(() => deleteOldChanges(pool, unchangedSince));
+      await this.#repeat(() => deleteOldChanges(pool, unchangedSince, 'publications'));
+      const publishedBefore = new Date(Date.now() - retentionDays * DAY_MS);
       await this.#repeat(() => deleteOldStats(pool, MINUTE_SECONDS, new Date(Date.now() - MINUTES_KEPT_MS)));
-      await this.#repeat(() => deleteOldStats(pool, HOUR_SECONDS, before));
-      let last: string | null = null;
+      await this.#repeat(() => deleteOldStats(pool, HOUR_SECONDS, publishedBefore));
+      let after: string | null = null;
       await this.#repeat(async () => {
-        last = await inTransaction(pool, (client) => deleteOldEvents(client, before, last));
-        return last !== null;
+        const range = { publishedBefore, unchangedSince, after };
+        after = await inTransaction(pool, (client) => deleteOldEvents(client, range));
+        return after !== null;
       });
     } catch (error) {
       log.warn({ error: (error as Error).message }, 'retention.failed');

@@ -1,7 +1,7 @@
 import type { Log } from '../log.ts';
+import { PollLoop } from '../poll-loop.ts';
 import { inTransaction } from '../storage/transaction.ts';
 import { changeDeliveries, type DeliveryChangerOptions, signalChanges } from './change-deliveries.ts';
-import { PollLoop } from './poll-loop.ts';
 
 /** Retries that come due are found within this time. */
 const POLL_MS = 200;

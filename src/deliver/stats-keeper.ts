@@ -1,9 +1,9 @@
 import type { Pool } from 'pg';
 import type { Log } from '../log.ts';
+import { PollLoop } from '../poll-loop.ts';
 import { countChanges } from '../storage/count-changes.ts';
 import { hasUncounted, moveStatsPosition, takeStatsPosition } from '../storage/stats-position.ts';
 import { inTransaction } from '../storage/transaction.ts';
-import { PollLoop } from './poll-loop.ts';
 
 /** Statistics are so far behind what happened, or a little more. */
 const POLL_MS = 1_000;

@@ -7,6 +7,7 @@ import type { PrismaClient } from '../generated/prisma/client.ts';
 import type { ChangeFeed } from '../live/change-feed.ts';
 import type { HealthWatches } from '../live/health-watch.ts';
 import type { StatsWatches } from '../live/stats-watch.ts';
+import type { Log } from '../log.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { EventSummary } from './event-summary.ts';
 
@@ -20,6 +21,7 @@ export interface Services {
   feed: ChangeFeed;
   stats: StatsWatches;
   health: HealthWatches;
+  log: Log;
 }
 
 /** What every resolver gets. Made once a request, or once an operation of a WebSocket. */
@@ -27,6 +29,10 @@ export interface Context {
   services: Services;
   caller: Caller;
   requestId: string;
+  /** Where a stream of server-sent events that broke off had come to; null: it begins. */
+  lastEventId: string | null;
+  /** The same for another execution, with nothing loaded yet. */
+  makeFresh: () => Context;
   loaders: {
     eventSummary: DataLoader<string, EventSummary>;
     /** Pages of connections below a list, by path and arguments. */

@@ -1,52 +1,99 @@
 import { RequestError } from '../errors.ts';
-import { CHANGES_KEPT_MS, type ChangeBatch, type DeliveryChange } from '../live/change-feed.ts';
-import { type ChangePosition, decodeCursor, encodeCursor } from '../live/cursor.ts';
+import { CHANGES_KEPT_MS, type DeliveryChange, hasReached } from '../live/change-log.ts';
+import { type ChangePosition, decodeCursor } from '../live/cursor.ts';
+import type { ChangeBatch, ChangeFilter, Round } from '../live/topic.ts';
 import { builder } from './builder.ts';
+import { loadChangeRow } from './change-rows.ts';
+import type { Context } from './context.ts';
 import { DeliveryStatusRef } from './delivery.ts';
-import { decodeOptional } from './ids.ts';
+import { decodeArgument, decodeOptional } from './ids.ts';
 
-const DeliveryChangeRef = builder.objectRef<DeliveryChange>('DeliveryChange').implement({
+const COALESCE_MS_MIN = 100;
+const COALESCE_MS_MAX = 60_000;
+
+/** A change, and what was read together with it. */
+interface ToldChange {
+  change: DeliveryChange;
+  round: Round;
+}
+
+const DeliveryChangeRef = builder.objectRef<ToldChange>('DeliveryChange').implement({
   description: "A delivery's change of status.",
   fields: (t) => ({
     delivery: t.prismaField({
       type: 'Delivery',
       description: 'The delivery.',
-      resolve: (query, { deliveryId }, _, { services }) =>
-        services.prisma.delivery.findUniqueOrThrow({ ...query, where: { id: deliveryId } }),
+      resolve: async (query, { change, round }, _, { services }) => {
+        const findMany = (ids: string[]) => services.prisma.delivery.findMany({ ...query, where: { id: { in: ids } } });
+        const id = change.deliveryId;
+        const delivery = await loadChangeRow({ round, table: 'deliveries', query, id, findMany });
+        // Retention leaves deliveries alone for as long as their changes are kept.
+        if (!delivery) throw new Error('A change tells of a delivery that is gone.');
+        return delivery;
+      },
     }),
     status: t.field({
       type: DeliveryStatusRef,
       description: 'The status that this change set; delivery.status may be a later one by now.',
-      resolve: (change) => change.status,
+      resolve: ({ change }) => change.status,
     }),
     previousStatus: t.field({
       type: DeliveryStatusRef,
       nullable: true,
       description: 'Null when the delivery was created by this change.',
-      resolve: (change) => change.previousStatus,
+      resolve: ({ change }) => change.previousStatus,
     }),
     attempt: t.prismaField({
       type: 'DeliveryAttempt',
       nullable: true,
       description: 'The attempt behind the change; null where there was none.',
-      resolve: (query, { attemptId }, _, { services }) =>
-        attemptId === null ? null : services.prisma.deliveryAttempt.findUnique({ ...query, where: { id: attemptId } }),
+      resolve: (query, { change, round }, _, { services }) => {
+        const id = change.attemptId;
+        if (id === null) return null;
+        const findMany = (ids: string[]) =>
+          services.prisma.deliveryAttempt.findMany({ ...query, where: { id: { in: ids } } });
+        return loadChangeRow({ round, table: 'delivery_attempts', query, id, findMany });
+      },
     }),
-    changedAt: t.field({ type: 'DateTime', description: 'When.', resolve: (change) => change.changedAt }),
+    changedAt: t.field({ type: 'DateTime', description: 'When.', resolve: ({ change }) => change.changedAt }),
   }),
 });
+
+const toToldChanges = ({ changes, round }: ChangeBatch): ToldChange[] => changes.map((change) => ({ change, round }));
+
+const CURSOR_DESCRIPTION = 'Resumes behind this batch: give it as `after`. Good for 24 h.';
 
 const DeliveryChangesRef = builder.objectRef<ChangeBatch>('DeliveryChanges').implement({
   description: 'Changes that were committed together or shortly after one another, in commit order.',
   fields: (t) => ({
-    changes: t.field({ type: [DeliveryChangeRef], description: 'At least one.', resolve: ({ changes }) => changes }),
-    cursor: t.string({
-      description: 'Resumes behind the last change of this batch. Good for 24 h.',
-      resolve: ({ changes, position }) => {
-        const { environmentId, changedAt } = changes.at(-1) as DeliveryChange;
-        return encodeCursor({ ...position, environmentId, at: changedAt });
+    changes: t.field({
+      type: [DeliveryChangeRef],
+      description: 'The changes. None where nothing happened for ten minutes: the batch is there for its cursor.',
+      resolve: toToldChanges,
+    }),
+    cursor: t.exposeString('cursor', { description: CURSOR_DESCRIPTION }),
+  }),
+});
+
+const EventChangesRef = builder.objectRef<ChangeBatch & { eventId: string }>('EventChanges').implement({
+  description: 'An event, and what happened to its deliveries.',
+  fields: (t) => ({
+    event: t.prismaField({
+      type: 'Event',
+      description: 'The event as it is now.',
+      resolve: async (query, { eventId, round }, _, { services }) => {
+        const findMany = (ids: string[]) => services.prisma.event.findMany({ ...query, where: { id: { in: ids } } });
+        const event = await loadChangeRow({ round, table: 'events', query, id: eventId, findMany });
+        if (!event) throw new RequestError('BAD_USER_INPUT', 'The event was deleted by age.');
+        return event;
       },
     }),
+    changes: t.field({
+      type: [DeliveryChangeRef],
+      description: 'What changed since the batch before, in commit order. None in the first batch.',
+      resolve: toToldChanges,
+    }),
+    cursor: t.exposeString('cursor', { description: CURSOR_DESCRIPTION }),
   }),
 });
 
@@ -54,11 +101,23 @@ const DeliveryChangeFilter = builder.inputType('DeliveryChangeFilter', {
   description: 'Which changes to follow: all that is given must fit.',
   fields: (t) => ({
     eventId: t.id({ description: 'Of deliveries of this event.' }),
-    endpointId: t.id({ description: 'Of deliveries to this endpoint.' }),
+    endpointId: t.id({ description: 'Of deliveries to this endpoint, also a deleted one.' }),
     deliveryId: t.id({ description: 'Of this delivery.' }),
-    statuses: t.field({ type: [DeliveryStatusRef], description: 'To one of these statuses.' }),
+    statuses: t.field({ type: [DeliveryStatusRef], description: 'To one of these statuses: at least one.' }),
   }),
 });
+
+const AFTER_DESCRIPTION =
+  'Cursor to resume behind, from an earlier batch or `liveCursor`; left out: from now on. Over SSE, the header `Last-Event-ID` goes before it.';
+
+builder.queryField('liveCursor', (t) =>
+  t.string({
+    description:
+      'Where a live feed has come to. A page that reads it before its lists or in the same operation, and subscribes with `after: liveCursor`, misses nothing in between; it may be told again of what its lists show already.',
+    authScopes: { scope: 'DELIVERIES_READ' },
+    resolve: (_, __, { services, caller }) => services.feed.cursorOf(caller.environmentId),
+  }),
+);
 
 builder.subscriptionField('deliveryChanges', (t) =>
   t.field({
@@ -68,32 +127,88 @@ builder.subscriptionField('deliveryChanges', (t) =>
     authScopes: { scope: 'DELIVERIES_READ' },
     args: {
       filter: t.arg({ type: DeliveryChangeFilter, description: 'Which changes; left out: all.' }),
-      after: t.arg.string({ description: 'Cursor to resume behind; left out: from now on.' }),
+      after: t.arg.string({ description: AFTER_DESCRIPTION }),
+      coalesceMs: t.arg.int({
+        description:
+          'For pages that draw only the present: tell only the latest change of each delivery within so many milliseconds, 100 to 60,000; left out: every change.',
+      }),
     },
-    subscribe: (_, { filter, after }, { services, caller }) =>
-      services.feed.subscribe(
-        {
-          environmentId: caller.environmentId,
-          eventId: decodeOptional('Event', filter?.eventId, 'filter.eventId'),
-          endpointId: decodeOptional('Endpoint', filter?.endpointId, 'filter.endpointId'),
-          deliveryId: decodeOptional('Delivery', filter?.deliveryId, 'filter.deliveryId'),
-          statuses: filter?.statuses ?? undefined,
-        },
-        typeof after === 'string' ? readCursor(after, caller.environmentId) : null,
-      ),
-    resolve: (batch) => batch,
+    subscribe: async (_, { filter, after, coalesceMs }, context) => {
+      const wanted = { ...(await readFilter(filter ?? {}, context)), ...readCoalesceMs(coalesceMs) };
+      return context.services.feed.subscribe(wanted, await readAfter(after, context));
+    },
+    resolve: (batch) => batch as ChangeBatch,
   }),
 );
 
-function readCursor(text: string, environmentId: string): ChangePosition {
+builder.subscriptionField('eventChanges', (t) =>
+  t.field({
+    type: EventChangesRef,
+    description:
+      'One event with all its deliveries: at once as it is, and again whenever something happens to one of them.',
+    authScopes: { scope: 'DELIVERIES_READ' },
+    args: {
+      eventId: t.arg.id({ required: true, description: 'The event.' }),
+      after: t.arg.string({ description: AFTER_DESCRIPTION }),
+    },
+    subscribe: async (_, args, context) => {
+      const eventId = decodeArgument('Event', args.eventId, 'eventId');
+      const { environmentId } = context.caller;
+      await requireRow(context.services.prisma.event.count({ where: { id: eventId, environmentId } }), 'eventId');
+      const after = await readAfter(args.after, context);
+      return context.services.feed.subscribe({ environmentId, eventId }, after, { isGreeted: true });
+    },
+    resolve: (batch, { eventId }) => ({
+      ...(batch as ChangeBatch),
+      eventId: decodeArgument('Event', eventId, 'eventId'),
+    }),
+  }),
+);
+
+/** @throws {RequestError} BAD_USER_INPUT where it names something that is not there for the caller */
+async function readFilter(filter: typeof DeliveryChangeFilter.$inferInput, context: Context): Promise<ChangeFilter> {
+  const { prisma } = context.services;
+  const { environmentId } = context.caller;
+  const eventId = decodeOptional('Event', filter.eventId, 'filter.eventId');
+  const endpointId = decodeOptional('Endpoint', filter.endpointId, 'filter.endpointId');
+  const deliveryId = decodeOptional('Delivery', filter.deliveryId, 'filter.deliveryId');
+  const statuses = filter.statuses ?? undefined;
+  if (statuses?.length === 0) throw new RequestError('BAD_USER_INPUT', 'filter.statuses must name at least one.');
+  if (eventId) await requireRow(prisma.event.count({ where: { id: eventId, environmentId } }), 'filter.eventId');
+  if (endpointId) {
+    await requireRow(prisma.endpoint.count({ where: { id: endpointId, environmentId } }), 'filter.endpointId');
+  }
+  if (deliveryId) {
+    await requireRow(prisma.delivery.count({ where: { id: deliveryId, environmentId } }), 'filter.deliveryId');
+  }
+  return { environmentId, eventId, endpointId, deliveryId, statuses };
+}
+
+async function requireRow(counting: Promise<number>, argument: string) {
+  if ((await counting) === 0) throw new RequestError('BAD_USER_INPUT', `There is nothing with the ID in ${argument}.`);
+}
+
+function readCoalesceMs(coalesceMs: number | null | undefined) {
+  if (typeof coalesceMs !== 'number') return {};
+  if (coalesceMs >= COALESCE_MS_MIN && coalesceMs <= COALESCE_MS_MAX) return { coalesceMs };
+  throw new RequestError('BAD_USER_INPUT', `coalesceMs must be from ${COALESCE_MS_MIN} to ${COALESCE_MS_MAX}.`);
+}
+
+/** @returns null where the feed is to begin now. @throws {RequestError} BAD_USER_INPUT, CURSOR_EXPIRED */
+async function readAfter(after: string | null | undefined, context: Context): Promise<ChangePosition | null> {
+  const { caller, services, lastEventId } = context;
+  const text = lastEventId ?? after;
+  if (typeof text !== 'string') return null;
   const cursor = decodeCursor(text);
-  if (cursor?.environmentId !== environmentId) {
-    throw new RequestError('BAD_USER_INPUT', 'after is no cursor of this feed. Take one from an earlier batch.');
+  const { pool } = services.deliveries;
+  if (cursor?.environmentId !== caller.environmentId || !(await hasReached(pool, cursor))) {
+    const message = 'after is no cursor of this feed. Take one from an earlier batch or from liveCursor.';
+    throw new RequestError('BAD_USER_INPUT', message);
   }
   if (Date.now() - cursor.at.getTime() > CHANGES_KEPT_MS) {
     const message =
-      'Changes behind this cursor are no longer kept. Read the deliveries anew, and subscribe without after.';
+      'Changes behind this cursor are no longer kept. Read the list and liveCursor anew, and subscribe with that.';
     throw new RequestError('CURSOR_EXPIRED', message);
   }
-  return cursor;
+  return { xid: cursor.xid, id: cursor.id };
 }

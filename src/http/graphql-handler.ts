@@ -1,15 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import type DataLoader from 'dataloader';
-import { GraphQLError } from 'graphql';
+import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql';
 import { createYoga, isAsyncIterable, mapAsyncIterator, type Plugin } from 'graphql-yoga';
 import type { Caller } from '../access/caller.ts';
+import { RequestError } from '../errors.ts';
 import type { Context, Services } from '../graphql/context.ts';
 import { makeEventSummaryLoader } from '../graphql/event-summary.ts';
 import { schema } from '../graphql/schema.ts';
+import { subscribe } from '../graphql/subscribe.ts';
 import type { Log } from '../log.ts';
 import { readCredentials } from './credentials.ts';
+import { streamResults } from './event-stream.ts';
 import { presentErrors } from './present-errors.ts';
+import type { Sessions } from './sessions.ts';
 
 export const GRAPHQL_PATH = '/graphql';
 
@@ -18,6 +22,8 @@ export interface ServerContext {
   requestId: string;
   /** Set once the key was checked. */
   caller?: Caller;
+  /** Cursor behind which a stream of server-sent events goes on. */
+  lastEventId?: string | null;
 }
 
 const GRAPHIQL = {
@@ -51,6 +57,7 @@ subscription Follow {
 
 export interface GraphqlHandlerOptions {
   services: Services;
+  sessions: Sessions;
   log: Log;
   /** Serves GraphiQL to browsers. */
   graphiql: boolean;
@@ -59,7 +66,7 @@ export interface GraphqlHandlerOptions {
 export type GraphqlHandler = ReturnType<typeof makeGraphqlHandler>;
 
 /** Yoga with Posthorn's schema, authentication and errors. */
-export function makeGraphqlHandler({ services, log, graphiql }: GraphqlHandlerOptions) {
+export function makeGraphqlHandler({ services, sessions, log, graphiql }: GraphqlHandlerOptions) {
   return createYoga<ServerContext & { req?: IncomingMessage; res?: ServerResponse }, Context>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
@@ -77,18 +84,21 @@ export function makeGraphqlHandler({ services, log, graphiql }: GraphqlHandlerOp
     // The server has refused what is too large; here it would cost a copy of every body.
     maxRequestBodySize: false,
     context: (server) => makeContext(services, server),
-    plugins: [authenticate(services), present(log)],
+    plugins: [authenticate(services), share(sessions), present({ sessions, log })],
   });
 }
 
 /** @param server with its caller: operations of unknown callers end before */
-export function makeContext(services: Services, { requestId, caller }: ServerContext): Context {
+export function makeContext(services: Services, server: ServerContext): Context {
+  const { requestId, caller, lastEventId = null } = server;
   if (!caller) throw new Error('An operation reached its context without a caller.');
   const eventSummary = makeEventSummaryLoader(services.deliveries.pool);
   return {
     services,
     caller,
     requestId,
+    lastEventId,
+    makeFresh: () => makeContext(services, server),
     loaders: { eventSummary, pages: new Map<string, DataLoader<string, { id: string }[]>>() },
   };
 }
@@ -97,25 +107,119 @@ export function makeContext(services: Services, { requestId, caller }: ServerCon
 function authenticate(services: Services): Plugin<object, ServerContext> {
   return {
     onParams: async ({ request, context }) => {
-      const credentials = readCredentials((name) => request.headers.get(name));
-      (context as ServerContext).caller = await services.authenticator.authenticate(credentials);
+      const server = context as ServerContext;
+      server.caller = await services.authenticator.authenticate(readCredentials((name) => request.headers.get(name)));
+      server.lastEventId = request.headers.get('last-event-id');
     },
   };
 }
 
-/** The last step before a result is written. */
-function present(log: Log): Plugin<object, ServerContext> {
+/** Subscriptions over WebSocket and SSE alike: counted by key, and sharing the work of those that ask the same. */
+function share(sessions: Sessions): Plugin {
+  const subscribeCounted = async (args: ExecutionArgs) => {
+    const { caller } = args.contextValue as Context;
+    try {
+      const release = sessions.addSubscription(caller);
+      const result = await subscribe(args);
+      if (isAsyncIterable(result)) return endWith(result, release);
+      release();
+      return result;
+    } catch (error) {
+      return { errors: [toGraphqlError(error)] };
+    }
+  };
+  return { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribeCounted) };
+}
+
+/** @param onEnd is called when the iteration has ended, by whomever; may be called more than once */
+function endWith<T>(iterable: AsyncIterable<T>, onEnd: () => void): AsyncGenerator<T, void> {
+  const iterator = iterable[Symbol.asyncIterator]();
+  const watch = async (step: Promise<IteratorResult<T, void>>) => {
+    const result = await step.catch((error) => {
+      onEnd();
+      throw error;
+    });
+    if (result.done) onEnd();
+    return result;
+  };
+  const end = async () => {
+    onEnd();
+    await iterator.return?.();
+    return { done: true as const, value: undefined };
+  };
   return {
-    onResultProcess: ({ result, setResult, serverContext }) => {
-      const options = { requestId: serverContext.requestId, log };
-      const presentOne = <T>(one: T): T => {
-        const errors = (one as { errors?: GraphQLError[] }).errors;
-        return errors ? { ...one, errors: presentErrors(errors.map(toGraphqlError), options) } : one;
+    next: () => watch(iterator.next()),
+    return: end,
+    throw: async (error) => {
+      await end();
+      throw error;
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    [Symbol.asyncDispose]: async () => void (await end()),
+  };
+}
+
+interface PresentOptions {
+  sessions: Sessions;
+  log: Log;
+}
+
+interface PresentOptions {
+  sessions: Sessions;
+  log: Log;
+}
+
+/** The last step before a result is written. */
+function present({ sessions, log }: PresentOptions): Plugin<object, ServerContext> {
+  return {
+    onResultProcess: ({ result, setResult, resultProcessor, setResultProcessor, serverContext }) => {
+      const { requestId } = serverContext;
+      const presentOne = <T>(one: T, isResponse: boolean): T => {
+        const { errors } = one as ExecutionResult;
+        return errors
+          ? { ...one, errors: presentErrors(errors.map(toGraphqlError), { requestId, log, isResponse }) }
+          : one;
       };
-      if (Array.isArray(result)) setResult(result.map(presentOne));
-      else setResult(isAsyncIterable(result) ? mapAsyncIterator(result, presentOne) : presentOne(result as object));
+      if (Array.isArray(result)) return setResult(result.map((one) => presentOne(one, true)));
+      // Without a processor, the client takes no stream.
+      if (!isAsyncIterable(result) || !resultProcessor) return setResult(presentOne(result as object, true));
+      const stream = openStream(result as AsyncIterable<ExecutionResult>, {
+        sessions,
+        caller: serverContext.caller as Caller,
+        presentOne: (one) => presentOne(one, false),
+      });
+      if (stream instanceof Response) setResultProcessor(() => stream, EVENT_STREAM);
+      else setResult(presentOne(stream, true));
     },
   };
+}
+
+const EVENT_STREAM = 'text/event-stream';
+
+interface StreamOptions {
+  sessions: Sessions;
+  caller: Caller;
+  presentOne: (result: ExecutionResult) => ExecutionResult;
+}
+
+/** @returns the stream; or the error, where the key has too many open */
+function openStream(
+  results: AsyncIterable<ExecutionResult>,
+  { sessions, caller, presentOne }: StreamOptions,
+): Response | ExecutionResult {
+  const presentError = (error: unknown) => presentOne({ errors: [toGraphqlError(error)] });
+  const revoked = () => stream.end(presentError(new RequestError('UNAUTHENTICATED', 'The API key has ended.')));
+  let close: () => void;
+  try {
+    close = sessions.open(caller, revoked);
+  } catch (error) {
+    void results[Symbol.asyncIterator]().return?.();
+    return { errors: [toGraphqlError(error)] };
+  }
+  const stream = streamResults(mapAsyncIterator(results, presentOne), { presentError, onEnd: close });
+  return stream.response;
 }
 
 const toGraphqlError = (error: unknown): GraphQLError =>

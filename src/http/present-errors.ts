@@ -1,6 +1,7 @@
 import { GraphQLError } from 'graphql';
 import { RequestError } from '../errors.ts';
 import { CostLimitError } from '../graphql/cost-limit.ts';
+import { findOriginal } from '../graphql/original-error.ts';
 import type { Log } from '../log.ts';
 
 const STATUS_BY_CODE: Record<string, { status: number; headers?: Record<string, string> }> = {
@@ -14,6 +15,8 @@ const INPUT_MESSAGE =
 export interface PresentOptions {
   requestId: string;
   log: Log;
+  /** The errors are those of a response of HTTP, whose status and headers follow from them. */
+  isResponse?: boolean;
 }
 
 /**
@@ -23,7 +26,7 @@ export interface PresentOptions {
 export const presentErrors = (errors: readonly GraphQLError[], options: PresentOptions): GraphQLError[] =>
   errors.map((error) => presentError(error, options));
 
-function presentError(error: GraphQLError, { requestId, log }: PresentOptions): GraphQLError {
+function presentError(error: GraphQLError, { requestId, log, isResponse }: PresentOptions): GraphQLError {
   const { code, message, retryAfterMs } = classify(error);
   if (code === 'INTERNAL_SERVER_ERROR') {
     const cause = findOriginal(error);
@@ -37,7 +40,7 @@ function presentError(error: GraphQLError, { requestId, log }: PresentOptions): 
     source: error.source,
     positions: error.positions,
     path: error.path,
-    extensions: { code, requestId, retryAfterMs, http: chooseHttp(error, code, retryAfterMs) },
+    extensions: { code, requestId, retryAfterMs, ...(isResponse && { http: chooseHttp(error, code, retryAfterMs) }) },
   });
 }
 
@@ -66,11 +69,4 @@ function classify(error: GraphQLError): { code: string; message: string; retryAf
 function codeOfRequestFault({ extensions, path }: GraphQLError): string {
   if (extensions.code === 'BAD_REQUEST' || path !== undefined) return 'BAD_USER_INPUT';
   return 'GRAPHQL_VALIDATION_FAILED';
-}
-
-/** The error at the bottom: what a resolver threw may be wrapped more than once. */
-function findOriginal(error: GraphQLError): Error | undefined {
-  let original: Error | undefined = error.originalError;
-  while (original instanceof GraphQLError && original.originalError) original = original.originalError;
-  return original;
 }

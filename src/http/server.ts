@@ -6,6 +6,7 @@ import type { Services } from '../graphql/context.ts';
 import type { Log } from '../log.ts';
 import { GRAPHQL_PATH, makeGraphqlHandler } from './graphql-handler.ts';
 import { chooseRequestId, REQUEST_ID_HEADER } from './request-id.ts';
+import { type SessionLimits, Sessions } from './sessions.ts';
 import { serveWebsockets } from './websocket.ts';
 
 /** Largest request. A `publishEvents` with bodies of 16 KiB each fits. */
@@ -18,6 +19,7 @@ export interface HttpServerOptions {
   /** Null: a worker, which answers health checks only. */
   services: Services | null;
   graphiql: boolean;
+  sessionLimits: SessionLimits;
   /** Rejects while Posthorn can't do its work. */
   checkReady: () => Promise<void>;
   log: Log;
@@ -32,8 +34,8 @@ export interface HttpServer {
 
 /** Starts to listen. @throws {StartupError} where the port is taken */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { services, log } = options;
-  const handler = services ? makeGraphqlHandler({ services, log, graphiql: options.graphiql }) : null;
+  const { log } = options;
+  const graphql = options.services && makeGraphqlParts(options.services, options);
   // Feeds over SSE never finish by themselves: they are cut off when the server stops, and their clients resume elsewhere.
   const feeds = new Set<ServerResponse>();
   const server = createServer((request, response) => {
@@ -42,22 +44,32 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     const path = request.url?.split('?', 1)[0];
     if (path === '/healthz') return answer(response, 200, 'ok');
     if (path === '/readyz') return void answerReady(response, options);
-    if (path === GRAPHQL_PATH && handler) {
+    if (path === GRAPHQL_PATH && graphql) {
       const fault = findSizeFault(request);
       if (fault) return refuse(request, response, fault);
       if (request.headers.accept?.includes('text/event-stream')) {
         feeds.add(response);
         response.once('close', () => feeds.delete(response));
       }
-      return void handler(request, response, { requestId });
+      return void graphql.handler(request, response, { requestId });
     }
     answer(response, 404, `There is nothing here. GraphQL is at ${GRAPHQL_PATH}.`);
   });
-  const closeSockets = handler && services ? serveWebsockets({ server, handler, services, log }) : null;
+  const closeSockets = graphql && serveWebsockets({ server, log, ...graphql });
+  graphql?.sessions.start();
   await listen(server, options);
   const { port } = server.address() as AddressInfo;
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-  return { url: `http://${host}:${port}`, stop: () => stop(server, feeds, closeSockets) };
+  const stopAll = async () => {
+    await stop(server, feeds, closeSockets);
+    graphql?.sessions.stop();
+  };
+  return { url: `http://${host}:${port}`, stop: stopAll };
+}
+
+function makeGraphqlParts(services: Services, { log, graphiql, sessionLimits }: HttpServerOptions) {
+  const sessions = new Sessions({ authenticator: services.authenticator, log, ...sessionLimits });
+  return { services, sessions, handler: makeGraphqlHandler({ services, sessions, log, graphiql }) };
 }
 
 async function listen(server: Server, { host, port }: HttpServerOptions) {

@@ -1,80 +1,120 @@
+import { once } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
 import { GraphQLError } from 'graphql';
-import { useServer } from 'graphql-ws/use/ws';
-import { WebSocketServer } from 'ws';
+import { CloseCode, type Context as Connection, handleProtocols, makeServer, type ServerOptions } from 'graphql-ws';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Caller } from '../access/caller.ts';
+import { RequestError } from '../errors.ts';
 import type { Services } from '../graphql/context.ts';
 import type { Log } from '../log.ts';
 import { readConnectionParams } from './credentials.ts';
 import { GRAPHQL_PATH, type GraphqlHandler, type ServerContext } from './graphql-handler.ts';
+import { type ConnectionExtra, openGraphqlSocket, shareResult } from './graphql-socket.ts';
 import { presentErrors } from './present-errors.ts';
 import { chooseRequestId, REQUEST_ID_HEADER } from './request-id.ts';
+import type { Sessions } from './sessions.ts';
 
 /** Largest message of a client. */
 const MESSAGE_BYTES_MAX = 1_048_576;
-/** How often a quiet connection is asked whether it still lives. */
-const PING_MS = 12_000;
+/** How long clients may take to say goodbye when the server stops. */
+const GOODBYE_MS = 2_000;
+/** Close codes of RFC 6455, section 7.4.1, and of the IANA registry. After both, clients of graphql-ws connect again. */
+const GOING_AWAY = 1_001;
+const TRY_AGAIN_LATER = 1_013;
 
 export interface WebsocketOptions {
   server: Server;
   handler: GraphqlHandler;
   services: Services;
+  sessions: Sessions;
   log: Log;
 }
 
 /**
  * Serves the `graphql-transport-ws` protocol, with the same schema, authentication and errors as HTTP. The key comes
- * in `connectionParams` and is checked when the connection opens (closed with 4403 where it fails), and again at
- * each operation.
+ * in `connectionParams`, or in the cookie of a page of this host, and is checked when the connection opens and again
+ * at each operation. Where it fails, is revoked or expires, the connection is closed with 4403; with too many
+ * connections of one key, or while the database is away, with 1013.
  *
  * @returns a function that closes every connection with 1001 and ends its subscriptions
  */
-export function serveWebsockets({ server, handler, services, log }: WebsocketOptions): () => Promise<void> {
-  const socketServer = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX });
+export function serveWebsockets(options: WebsocketOptions): () => Promise<void> {
+  const { server, log } = options;
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX, handleProtocols });
+  const graphql = makeServer(makeProtocol(options));
   server.on('upgrade', (request, socket, head) => {
-    if (request.url?.split('?', 1)[0] !== GRAPHQL_PATH) return socket.destroy();
-    socketServer.handleUpgrade(request, socket, head, (client) => socketServer.emit('connection', client, request));
+    if (request.url?.split('?', 1)[0] !== GRAPHQL_PATH) {
+      socket.on('error', () => socket.destroy());
+      return socket.end('HTTP/1.1 404 Not Found\r\n\r\n');
+    }
+    sockets.handleUpgrade(request, socket, head, (client) => openGraphqlSocket(graphql, client, { request, log }));
   });
-  const authenticate = (params: Record<string, unknown> | undefined) =>
-    services.authenticator.authenticate(readConnectionParams(params));
-  const present = (errors: readonly GraphQLError[], requestId: string) => presentErrors(errors, { requestId, log });
-  // One ID for all operations of a connection: the one that it came with, or a new one.
-  const requestIds = new WeakMap<object, string>();
-  const requestIdOf = ({ extra }: { extra: { request: IncomingMessage } }) => {
-    const requestId = requestIds.get(extra) ?? chooseRequestId(extra.request.headers[REQUEST_ID_HEADER]);
-    requestIds.set(extra, requestId);
-    return requestId;
-  };
+  return () => closeAll(sockets);
+}
 
-  const disposable = useServer(
-    {
-      onConnect: ({ connectionParams }) =>
-        authenticate(connectionParams).then(
-          () => true,
-          () => false,
-        ),
-      onSubscribe: async (connection, _, payload) => {
-        const requestId = requestIdOf(connection);
-        try {
-          const caller = await authenticate(connection.connectionParams);
-          return await prepare(handler, payload, { requestId, caller });
-        } catch (error) {
-          const wrapped = error instanceof GraphQLError ? error : wrap(error as Error);
-          return present([wrapped], requestId);
-        }
-      },
-      execute: (args) => (args.rootValue as Enveloped).execute(args),
-      subscribe: (args) => (args.rootValue as Enveloped).subscribe(args),
-      onNext: (connection, _, __, ___, result) =>
-        result.errors ? { ...result, errors: present(result.errors, requestIdOf(connection)) } : undefined,
-      onError: (connection, _, __, errors) => present(errors.map(toError), requestIdOf(connection)),
+/** What is done at each step of the protocol. */
+function makeProtocol(options: WebsocketOptions): ServerOptions<Record<string, unknown>, ConnectionExtra> {
+  const { handler, services, log } = options;
+  const authenticate = ({ connectionParams, extra }: Connection<Record<string, unknown>, ConnectionExtra>) =>
+    services.authenticator.authenticate(readConnectionParams(connectionParams, extra.request));
+  const present = (errors: readonly unknown[], { request }: ConnectionExtra) =>
+    presentErrors(errors.map(toError), { requestId: requestIdOf(request), log });
+  return {
+    onConnect: async (connection) => {
+      const { socket } = connection.extra;
+      try {
+        return openSession(options.sessions, await authenticate(connection), socket);
+      } catch (error) {
+        if (error instanceof RequestError && error.code !== 'RATE_LIMITED') return false;
+        log.info({ error: (error as Error).message }, 'websocket.refused');
+        socket.close(TRY_AGAIN_LATER, 'Try again later');
+        return true;
+      }
     },
-    socketServer,
-    PING_MS,
-  );
-  return async () => {
-    await disposable.dispose();
-    socketServer.close();
+    onSubscribe: async (connection, _, payload) => {
+      const { extra } = connection;
+      try {
+        const caller = await authenticate(connection);
+        return await prepare(handler, payload, { requestId: requestIdOf(extra.request), caller });
+      } catch (error) {
+        return [toError(error)];
+      }
+    },
+    execute: (args) => (args.rootValue as Enveloped).execute(args),
+    subscribe: (args) => (args.rootValue as Enveloped).subscribe(args),
+    onNext: ({ extra }, id, _, __, result) =>
+      result.errors ? { ...result, errors: present(result.errors, extra) } : shareResult(extra, id, result),
+    onError: ({ extra }, _, __, errors) => present(errors, extra),
   };
+}
+
+/** @throws {RequestError} RATE_LIMITED where the key has too many */
+function openSession(sessions: Sessions, caller: Caller, socket: WebSocket): boolean {
+  const end = sessions.open(caller, () => socket.close(CloseCode.Forbidden, 'Forbidden'));
+  // It may have been closed while the key was looked up.
+  if (socket.readyState === socket.OPEN) socket.once('close', end);
+  else end();
+  return true;
+}
+
+const requestIds = new WeakMap<IncomingMessage, string>();
+
+/** One ID for all operations of a connection: the one that it came with, or a new one. */
+function requestIdOf(request: IncomingMessage): string {
+  const requestId = requestIds.get(request) ?? chooseRequestId(request.headers[REQUEST_ID_HEADER]);
+  requestIds.set(request, requestId);
+  return requestId;
+}
+
+async function closeAll(sockets: WebSocketServer) {
+  const closed = [...sockets.clients].map((client) => once(client, 'close'));
+  for (const client of sockets.clients) client.close(GOING_AWAY, 'Going away');
+  const timer = setTimeout(() => {
+    for (const client of sockets.clients) client.terminate();
+  }, GOODBYE_MS);
+  await Promise.all(closed);
+  clearTimeout(timer);
+  sockets.close();
 }
 
 type Enveloped = Pick<ReturnType<GraphqlHandler['getEnveloped']>, 'execute' | 'subscribe'>;
@@ -93,7 +133,7 @@ async function prepare(handler: GraphqlHandler, payload: OperationPayload, serve
   });
   const document = parse(payload.query);
   const errors = validate(schema, document);
-  if (errors.length > 0) return presentable(errors);
+  if (errors.length > 0) return [...errors];
   return {
     schema,
     document,
@@ -104,8 +144,5 @@ async function prepare(handler: GraphqlHandler, payload: OperationPayload, serve
   };
 }
 
-const presentable = (errors: readonly GraphQLError[]) => [...errors];
-
-const wrap = (error: Error) => new GraphQLError(error.message, { originalError: error });
-
-const toError = (error: unknown) => (error instanceof GraphQLError ? error : wrap(error as Error));
+const toError = (error: unknown): GraphQLError =>
+  error instanceof GraphQLError ? error : new GraphQLError((error as Error).message, { originalError: error as Error });

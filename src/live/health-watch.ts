@@ -22,7 +22,7 @@ export class HealthWatches {
 
   constructor(options: HealthWatchesOptions) {
     this.#options = options;
-    this.#watches = new SharedWatches(options.log);
+    this.#watches = new SharedWatches(options.log, versionOf);
     const load = async (ids: readonly string[]) => {
       const found = await options.readHealth(ids);
       return ids.map((id) => found.get(id) ?? null);
@@ -50,12 +50,7 @@ export class HealthWatches {
     const { readHealth, log } = this.#options;
     const ids = previous?.ids ?? [];
     const found = ids.length === 0 ? new Map<string, EndpointHealth>() : await readHealth(ids);
-    const items: [string, EndpointHealth][] = [];
-    for (const [id, health] of found) {
-      const before = await previous?.itemFor(id);
-      items.push([id, before && isSame(before, health) ? before : health]);
-    }
-    return new Look(items, async (id) => {
+    return new Look(found, async (id) => {
       try {
         return await this.read(id);
       } catch (error) {
@@ -66,8 +61,14 @@ export class HealthWatches {
   };
 }
 
-/** The time of the look itself is no change. */
-const isSame = (a: EndpointHealth, b: EndpointHealth): boolean => comparable(a) === comparable(b);
+const versions = new WeakMap<EndpointHealth, string>();
 
-const comparable = ({ recent, ...health }: EndpointHealth): string =>
-  JSON.stringify({ ...health, recent: { ...recent, from: null, to: null, elapsedSeconds: null } });
+/** All that is known, but for the time of the look itself, which is no change. Made once for all who follow. */
+function versionOf(item: EndpointHealth): string {
+  const { recent, ...health } = item;
+  const version =
+    versions.get(item) ??
+    JSON.stringify({ ...health, recent: { ...recent, from: null, to: null, elapsedSeconds: null } });
+  versions.set(item, version);
+  return version;
+}

@@ -11,12 +11,15 @@ export type LookTaker<Item> = (previous: Look<Item> | null) => Promise<Look<Item
 /** Watches that all who want the same share: each looks at the database from time to time while anybody follows it. */
 export class SharedWatches<Item> {
   readonly #log: Log;
+  readonly #versionOf: (item: Item) => unknown;
   readonly #watches = new Map<string, Watch<Item>>();
   /** Watches whose last look may still be under way. */
   readonly #ending = new Set<Promise<void>>();
 
-  constructor(log: Log) {
+  /** @param versionOf of an item: one of the version that was told last is not told. @default every item is told */
+  constructor(log: Log, versionOf: (item: Item) => unknown = (item) => item) {
     this.#log = log;
+    this.#versionOf = versionOf;
   }
 
   /** Ends all watches. Resolves when no look is under way. */
@@ -27,7 +30,7 @@ export class SharedWatches<Item> {
   }
 
   /**
-   * Follows one ID: its item of the latest look, at once where there is one, and then of each that has another one. Who
+   * Follows one ID: its item of the latest look, at once where there is one, and then of each that has another version. Who
    * does not ask in time misses looks and gets the latest.
    *
    * @param key of the watch
@@ -49,7 +52,7 @@ export class SharedWatches<Item> {
       watch.wakers.add(waker);
       try {
         let seen: Look<Item> | null = null;
-        let told: Item | null = null;
+        let told: unknown;
         while (!isStopped) {
           if (watch.latest === seen) {
             await new Promise<void>((resolve) => {
@@ -59,8 +62,10 @@ export class SharedWatches<Item> {
           }
           seen = watch.latest;
           const item: Item | null = (await seen?.itemFor(id)) ?? null;
-          if (item === null || item === told || isStopped) continue;
-          told = item;
+          if (item === null || isStopped) continue;
+          const version = this.#versionOf(item);
+          if (version === told) continue;
+          told = version;
           await push(item);
         }
       } finally {

@@ -67,6 +67,8 @@ export class TestBed {
       logLevel: 'silent',
       shutdownTimeoutMs: 10_000,
       retentionDays: 30,
+      connectionsPerKeyMax: 2_000,
+      subscriptionsPerKeyMax: 5_000,
       ...this.#overrides,
       ...overrides,
     };

@@ -1,0 +1,189 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { prepareBacklog } from '../support/backlog.ts';
+import { drain } from '../support/delivering.ts';
+import { createEndpoint, createEnvironment, PAYLOAD, publishBody } from '../support/graphql.ts';
+import { runLoad, runSteadily } from '../support/load.ts';
+import { type PosthornProcess, startPosthorn } from '../support/processes.ts';
+import { type Receiver, withReceiver } from '../support/receiving.ts';
+import { makeRow, type Row } from '../support/report.ts';
+import type { Bench } from '../support/scenario.ts';
+import { mean, percentile } from '../support/statistics.ts';
+import { startMeter, toUsageColumns } from '../support/usage.ts';
+import { startWatchers, toToldColumns, type Watchers, waitUntilTold } from '../support/watching.ts';
+
+const CLIENTS = 1_000;
+/** Each is two changes: the delivery is queued, and delivered. */
+const EVENTS_PER_SECOND = 100;
+const CHANGES_PER_EVENT = 2;
+const SECONDS = 15;
+const P99_MS_AT_MOST = 250;
+/** Of its rate without clients. */
+const RATIO_AT_LEAST = 0.8;
+const ROUNDS = 2;
+const PUBLISH_SECONDS = 4;
+const PUBLISH_CONNECTIONS = 32;
+const ENDPOINTS = 50;
+const EVENTS = 400;
+
+const PUBLISH = { body: publishBody({ type: 'bench.event', payload: PAYLOAD }), expected: '"PublishEventPayload"' };
+
+/** What all parts work with. */
+interface Live extends Bench {
+  watchers: Watchers;
+  /** Of the deliveries that are watched. */
+  watched: Receiver;
+  /** Of the deliveries that are measured beside them. */
+  receiver: Receiver;
+}
+
+/**
+ * WebSocket clients who all follow one environment with 200 changes a second: how long a change takes to reach them,
+ * and what publishing and delivering in another environment keep of their rates.
+ */
+export const benchLive = (bench: Bench): Promise<Row[]> =>
+  withReceiver((watched) =>
+    withReceiver(async (receiver) => {
+      const watchers = await startWatchers();
+      try {
+        const live = { ...bench, watchers, watched, receiver };
+        return [...(await measureServing(live)), await measureDelivering(live)];
+      } finally {
+        await watchers.stop();
+      }
+    }),
+  );
+
+async function measureServing(live: Live): Promise<Row[]> {
+  const databaseUrl = await live.databases.create('live');
+  const server = await startPosthorn(databaseUrl, 'api');
+  const worker = await startPosthorn(databaseUrl, 'worker');
+  try {
+    const environmentId = await createWatched(live, server);
+    await createEndpoint(server.url, { url: 'http://127.0.0.1:9/', eventTypes: ['bench.event'] });
+    return [
+      await measureLatency(live, { server, worker, environmentId }),
+      await measurePublishing(live, { server, environmentId }),
+    ];
+  } finally {
+    await worker.stop();
+    await server.stop();
+  }
+}
+
+async function createWatched({ watched }: Live, server: PosthornProcess): Promise<string> {
+  const environmentId = await createEnvironment(server.url, 'watched');
+  await createEndpoint(server.url, { url: `${watched.url}/ok/watched` }, environmentId);
+  return environmentId;
+}
+
+const publishWatched = (url: string, environmentId: string, seconds: number): Promise<number> =>
+  runSteadily({
+    url,
+    ratePerSecond: EVENTS_PER_SECOND,
+    seconds,
+    environmentId,
+    makeBody: () => PUBLISH.body,
+    expected: PUBLISH.expected,
+  });
+
+async function measureLatency(
+  { watchers, databases, progress }: Live,
+  { server, worker, environmentId }: { server: PosthornProcess; worker: PosthornProcess; environmentId: string },
+): Promise<Row> {
+  progress(`${CLIENTS} clients connect`);
+  await watchers.open(server.url, environmentId, CLIENTS);
+  await waitUntilTold(watchers, CHANGES_PER_EVENT * (await publishWatched(server.url, environmentId, 3)));
+  await watchers.reset();
+  progress(`${EVENTS_PER_SECOND} events a second`);
+  const readUsage = startMeter([server, worker], databases);
+  const changes = CHANGES_PER_EVENT * (await publishWatched(server.url, environmentId, SECONDS));
+  const report = await waitUntilTold(watchers, changes);
+  const p99Ms = percentile(report.latenciesMs, 0.99);
+  const row = makeRow({
+    scenario: 'live',
+    variant: `${CLIENTS} clients, ${CHANGES_PER_EVENT * EVENTS_PER_SECOND} changes/s`,
+    rate: changes / SECONDS,
+    p50Ms: percentile(report.latenciesMs, 0.5),
+    p99Ms,
+    ...toUsageColumns(readUsage(), changes / CHANGES_PER_EVENT),
+    ...toToldColumns(report, changes),
+    bars: [{ name: 'p99', value: p99Ms, atMost: P99_MS_AT_MOST }],
+  });
+  await watchers.close();
+  return row;
+}
+
+/** In turns without and with clients; the watched environment is as busy without them. */
+async function measurePublishing(
+  { watchers, progress }: Live,
+  { server, environmentId }: { server: PosthornProcess; environmentId: string },
+): Promise<Row> {
+  const publish = async (seconds: number) => {
+    const watched = publishWatched(server.url, environmentId, seconds);
+    const load = await runLoad({ ...PUBLISH, url: server.url, connections: PUBLISH_CONNECTIONS, seconds });
+    await watched;
+    return load.rate;
+  };
+  await publish(2);
+  const rates: { alone: number; beside: number }[] = [];
+  while (rates.length < ROUNDS) {
+    progress(`publishing, round ${rates.length + 1} of ${ROUNDS}`);
+    const alone = await publish(PUBLISH_SECONDS);
+    await watchers.open(server.url, environmentId, CLIENTS);
+    const beside = await publish(PUBLISH_SECONDS);
+    await watchers.close();
+    rates.push({ alone, beside });
+  }
+  return toBesideRow('publish beside', rates);
+}
+
+async function measureDelivering(live: Live): Promise<Row> {
+  const { databases, receiver, progress } = live;
+  progress('preparing a backlog');
+  const databaseUrl = await databases.create('live_backlog');
+  await prepareBacklog({ databaseUrl, receiverUrl: receiver.url, endpoints: ENDPOINTS, events: EVENTS });
+  const rates: { alone: number; beside: number }[] = [];
+  while (rates.length < ROUNDS) {
+    const round = rates.length + 1;
+    progress(`delivering, round ${round} of ${ROUNDS}`);
+    const alone = await drainWatched(live, await databases.clone(`live_alone_${round}`, 'live_backlog'), 0);
+    const beside = await drainWatched(live, await databases.clone(`live_beside_${round}`, 'live_backlog'), CLIENTS);
+    rates.push({ alone, beside });
+  }
+  return toBesideRow('deliver beside', rates);
+}
+
+/** @returns deliveries of the backlog a second, with so many clients on the environment beside it */
+async function drainWatched(live: Live, databaseUrl: string, clients: number): Promise<number> {
+  const { databases, receiver, watchers } = live;
+  const server = await startPosthorn(databaseUrl, 'api');
+  try {
+    const environmentId = await createWatched(live, server);
+    if (clients > 0) await watchers.open(server.url, environmentId, clients);
+    const drained = new AbortController();
+    const publishing = (async () => {
+      while (!drained.signal.aborted) await publishWatched(server.url, environmentId, 1);
+    })();
+    await sleep(500);
+    const { rate } = await drain({ databases, databaseUrl, receiver, deliveries: ENDPOINTS * EVENTS });
+    drained.abort();
+    await publishing;
+    if (clients > 0) await watchers.close();
+    return rate;
+  } finally {
+    await server.stop();
+  }
+}
+
+function toBesideRow(variant: string, rates: { alone: number; beside: number }[]): Row {
+  const rate = mean(rates.map(({ beside }) => beside));
+  const alone = mean(rates.map((round) => round.alone));
+  return makeRow({
+    scenario: 'live',
+    variant,
+    rate,
+    floor: alone,
+    note: 'floor: without clients',
+    bars: [{ name: 'ratio', value: rate / alone, atLeast: RATIO_AT_LEAST }],
+  });
+}

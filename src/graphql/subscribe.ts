@@ -1,0 +1,127 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  createSourceEventStream,
+  type ExecutionArgs,
+  type ExecutionResult,
+  executeSubscriptionEvent,
+  Kind,
+  type ValidatedSubscriptionArgs,
+  validateSubscriptionArgs,
+  visit,
+} from 'graphql';
+import { isAsyncIterable } from 'graphql-yoga';
+import type { Context } from './context.ts';
+import { isUnforeseen } from './original-error.ts';
+import { Turnstile } from './turnstile.ts';
+
+const RETRY_MS_MIN = 100;
+const RETRY_MS_MAX = 5_000;
+/** A selection that fails for so long ends its subscription: the client resumes behind what it was told last. */
+const GIVE_UP_MS = 60_000;
+
+/** Subscribers that are told in one turn of the event loop: some milliseconds' work. */
+const turnstile = new Turnstile(100);
+
+/** What selections made of a source event. Sources give all their subscribers the same object. */
+const results = new WeakMap<object, Map<string, Promise<ExecutionResult>>>();
+/** Cursors of results, whether or not the client selected them. */
+const cursors = new WeakMap<ExecutionResult, string>();
+
+/** Cursor to resume behind a result; null: its subscription can't be resumed. */
+export const cursorOf = (result: ExecutionResult): string | null => cursors.get(result) ?? null;
+
+/**
+ * Subscribes as graphql-js does, but where subscribers ask the same of the same source event, their selection is
+ * executed once. Where it fails for a reason that passes, it is executed again: nothing is skipped.
+ */
+export async function subscribe(args: ExecutionArgs): Promise<AsyncIterable<ExecutionResult> | ExecutionResult> {
+  const validated = validateSubscriptionArgs(args);
+  if (!('schema' in validated)) return { errors: validated };
+  const source = await createSourceEventStream(validated);
+  if (!isAsyncIterable(source)) return source;
+  const selection = describeSelection(validated);
+  return mapEvents(source, async (event) => {
+    const result = await executeOnce({ ...validated, rootValue: event }, selection);
+    await turnstile.pass();
+    return result;
+  });
+}
+
+/** As graphql-js maps a source stream to a response stream, with fewer steps for every subscriber and event. */
+function mapEvents<T, U>(source: AsyncIterable<T>, map: (event: T) => Promise<U>): AsyncIterableIterator<U> {
+  const iterator = source[Symbol.asyncIterator]();
+  const end = { done: true as const, value: undefined };
+  return {
+    next: async () => {
+      const { done, value } = await iterator.next();
+      return done ? end : { done: false, value: await map(value) };
+    },
+    return: async () => {
+      await iterator.return?.();
+      return end;
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
+function executeOnce(args: ValidatedSubscriptionArgs, selection: string): Promise<ExecutionResult> {
+  const event = args.rootValue as object;
+  let bySelection = results.get(event);
+  if (!bySelection) {
+    bySelection = new Map();
+    results.set(event, bySelection);
+  }
+  let result = bySelection.get(selection);
+  if (!result) {
+    result = executeSurely(args);
+    bySelection.set(selection, result);
+  }
+  return result;
+}
+
+async function executeSurely(args: ValidatedSubscriptionArgs): Promise<ExecutionResult> {
+  const { makeFresh, services } = args.contextValue as Context;
+  const start = performance.now();
+  for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
+    // Loaders and plugins remember in the context, and a subscription lives long.
+    const result = await executeSubscriptionEvent({ ...args, contextValue: makeFresh() });
+    const error = result.errors?.find(isUnforeseen);
+    if (!error) {
+      const { cursor } = args.rootValue as { cursor?: string };
+      if (cursor !== undefined) cursors.set(result, cursor);
+      return result;
+    }
+    if (performance.now() - start > GIVE_UP_MS) throw error;
+    services.log.warn({ error: error.message, retryInMs: waitMs }, 'feed.selection_failed');
+    await sleep(waitMs);
+  }
+}
+
+/** What the result for a source event depends on beside that: the document, variables in it, and the caller's rights. */
+function describeSelection(args: ValidatedSubscriptionArgs): string {
+  const { document, operation, variableValues, contextValue } = args;
+  const { environmentId, scopes, isOperator } = (contextValue as Context).caller;
+  const used = [...findUsedVariables(args)].toSorted();
+  return JSON.stringify([
+    document.loc?.source.body ?? document,
+    operation.name?.value,
+    used.map((name) => [name, variableValues.coerced[name]]),
+    environmentId,
+    scopes.toSorted(),
+    isOperator,
+  ]);
+}
+
+/** Without those in the arguments of the root field: they chose the source already, `after` above all. */
+function findUsedVariables({ operation, fragmentDefinitions }: ValidatedSubscriptionArgs): Set<string> {
+  const roots = operation.selectionSet.selections.map((selection) =>
+    selection.kind === Kind.FIELD ? { ...selection, arguments: [] } : selection,
+  );
+  const names = new Set<string>();
+  for (const node of [...roots, ...Object.values(fragmentDefinitions)]) {
+    visit(node, { Variable: ({ name }) => void names.add(name.value) });
+  }
+  return names;
+}

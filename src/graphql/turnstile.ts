@@ -1,0 +1,25 @@
+/**
+ * Lets so many through in one turn of the event loop. A result that a thousand subscribers wait for would otherwise
+ * keep everything else waiting until it is written to all of them.
+ */
+export class Turnstile {
+  readonly #perTurn: number;
+  #waiting: (() => void)[] = [];
+
+  constructor(perTurn: number) {
+    this.#perTurn = perTurn;
+  }
+
+  /** Resolves in one of the next turns, in the order of the calls. */
+  pass(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      if (this.#waiting.length === 1) setImmediate(() => this.#turn());
+    });
+  }
+
+  #turn() {
+    for (const resolve of this.#waiting.splice(0, this.#perTurn)) resolve();
+    if (this.#waiting.length > 0) setImmediate(() => this.#turn());
+  }
+}

@@ -1,0 +1,109 @@
+import type { Pool } from 'pg';
+import type { DeliveryStatus } from '../domain/delivery.ts';
+import type { ChangePosition } from './cursor.ts';
+
+/** A delivery's change of status, as the log has it. IDs are UUIDs. */
+export interface DeliveryChange extends ChangePosition {
+  environmentId: string;
+  deliveryId: string;
+  eventId: string;
+  endpointId: string;
+  status: DeliveryStatus;
+  previousStatus: DeliveryStatus | null;
+  attemptId: string | null;
+  changedAt: Date;
+}
+
+/** Changes are kept so long, and so is a cursor good. */
+export const CHANGES_KEPT_MS = 86_400_000;
+
+/** Positions come as text, because numbers of JavaScript don't hold them. */
+const COLUMNS = `
+  c.xid::text, c.id::text, c.environment_id as "environmentId", c.delivery_id as "deliveryId",
+  c.event_id as "eventId", c.endpoint_id as "endpointId", c.status, c.previous_status as "previousStatus",
+  c.attempt_id as "attemptId", c.changed_at as "changedAt"`;
+
+/**
+ * Below the oldest transaction that still runs, nothing can appear any more. So a reader that goes on from (xid, id)
+ * up to there misses nothing and sees nothing twice.
+ */
+const BOUND = 'select pg_snapshot_xmin(pg_current_snapshot()) as xmin';
+
+/** What is new in the log. */
+export interface SettledChanges {
+  changes: DeliveryChange[];
+  /** Place up to which they are complete. */
+  head: ChangePosition;
+  /** There are newer changes, which can't be told before an older transaction has ended. */
+  hasUnsettled: boolean;
+}
+
+/**
+ * Reads on from a place: the settled changes of some environments, in commit order.
+ *
+ * @param max how many at the most; with so many, `head` is the place of the last one
+ */
+export async function readSettledChanges(
+  pool: Pool,
+  { after, environmentIds, max }: { after: ChangePosition; environmentIds: string[]; max: number },
+): Promise<SettledChanges> {
+  const { rows } = await pool.query({
+    name: 'read-settled-changes',
+    text: `
+      with bound as materialized (${BOUND}), newest as materialized (
+        select xid from delivery_changes order by xid desc, id desc limit 1)
+      select b.xmin::text, b.xmin <= (select xid from newest) as "hasUnsettled", ${COLUMNS}
+      from bound b left join lateral (
+        select * from delivery_changes
+        where (xid, id) > ($1::xid8, $2::bigint) and xid < b.xmin and environment_id = any($3::uuid[])
+        order by xid, id limit $4) c on true
+      order by c.xid, c.id`,
+    values: [String(after.xid), String(after.id), environmentIds, max],
+  });
+  const changes = rows.filter((row) => row.id !== null).map(toChange);
+  const [{ xmin, hasUnsettled }] = rows;
+  const head = changes.length === max ? (changes.at(-1) as DeliveryChange) : { xid: BigInt(xmin), id: 0n };
+  return { changes, head, hasUnsettled };
+}
+
+/** The place before which everything is settled now: what is written from here on comes behind it. */
+export async function findLogHead(pool: Pool): Promise<ChangePosition> {
+  const { rows } = await pool.query({ name: 'find-log-head', text: `select xmin::text from (${BOUND}) b` });
+  return { xid: BigInt(rows[0].xmin), id: 0n };
+}
+
+/** Whether the log can have come to a place by now. */
+export async function hasReached(pool: Pool, { xid }: ChangePosition): Promise<boolean> {
+  const { rows } = await pool.query('select pg_snapshot_xmax(pg_current_snapshot()) >= $1::xid8 as "hasReached"', [
+    String(xid),
+  ]);
+  return rows[0].hasReached;
+}
+
+/**
+ * Reads the changes of an environment behind `after`, up to and with `upTo`, in commit order.
+ *
+ * @param upTo a place before which everything is settled
+ */
+export async function readChangesBetween(
+  pool: Pool,
+  options: { environmentId: string; after: ChangePosition; upTo: ChangePosition; max: number },
+): Promise<DeliveryChange[]> {
+  const { environmentId, after, upTo, max } = options;
+  const { rows } = await pool.query({
+    name: 'read-changes-between',
+    text: `
+      select ${COLUMNS} from delivery_changes c
+      where environment_id = $1 and (xid, id) > ($2::xid8, $3::bigint) and (xid, id) <= ($4::xid8, $5::bigint)
+      order by c.xid, c.id limit $6`,
+    values: [environmentId, String(after.xid), String(after.id), String(upTo.xid), String(upTo.id), max],
+  });
+  return rows.map(toChange);
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a row of COLUMNS, and what stood beside it
+const toChange = ({ xmin, hasUnsettled, ...row }: any): DeliveryChange => ({
+  ...row,
+  xid: BigInt(row.xid),
+  id: BigInt(row.id),
+});
