@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  for (const table of ['delivery_attempts', 'deliveries', 'events', 'delivery_changes']) {
+  for (const table of ['delivery_attempts', 'deliveries', 'events', 'delivery_changes', 'publications']) {
     await bed.database.query(`delete from ${table}`);
   }
 });
@@ -351,6 +351,9 @@ describe('deleting beside a retry by hand', () => {
   });
 });
 
+/** Tells that statistics have counted all that is stored, as workers do. */
+const markCounted = () => bed.database.query('update stats_position set xid = pg_snapshot_xmax(pg_current_snapshot())');
+
 describe('deleteOldChanges', () => {
   const insertChanges = (count: number, ageMs: number) =>
     bed.database.query(
@@ -365,6 +368,7 @@ describe('deleteOldChanges', () => {
   it('deletes what is older, 5,000 at once, and leaves what is younger', async () => {
     await insertChanges(5_003, 2 * DAY_MS);
     await insertChanges(7, 0);
+    await markCounted();
     const before = new Date(Date.now() - DAY_MS);
     expect(await deleteOldChanges(pool, before)).toBe(true);
     expect(await countChanges()).toBe(10);
@@ -372,6 +376,31 @@ describe('deleteOldChanges', () => {
     expect(await countChanges()).toBe(7);
     expect(await deleteOldChanges(pool, before)).toBe(false);
     expect(await countChanges()).toBe(7);
+  });
+
+  it('leaves what statistics have not counted yet, for a week', async () => {
+    await insertChanges(3, 6 * DAY_MS);
+    await insertChanges(2, 8 * DAY_MS);
+    const before = new Date(Date.now() - DAY_MS);
+    await deleteOldChanges(pool, before);
+    expect(await countChanges()).toBe(3);
+    await markCounted();
+    await deleteOldChanges(pool, before);
+    expect(await countChanges()).toBe(0);
+  });
+
+  it('deletes publications as it does changes', async () => {
+    await bed.database.query(
+      `insert into publications (environment_id, events, published_at) values (gen_random_uuid(), 1, now() - interval '25 hours'),
+         (gen_random_uuid(), 1, now() - interval '8 days'), (gen_random_uuid(), 2, now())`,
+    );
+    const count = async () => (await bed.database.query('select 1 from publications')).length;
+    const before = new Date(Date.now() - DAY_MS);
+    await deleteOldChanges(pool, before, 'publications');
+    expect(await count()).toBe(2);
+    await markCounted();
+    await deleteOldChanges(pool, before, 'publications');
+    expect(await count()).toBe(1);
   });
 
   it('has nothing to do where there is nothing', async () => {
@@ -400,6 +429,12 @@ describe('the sweep', () => {
   it('deletes events older than the days that they are kept, batch after batch, and changes of the day before', async () => {
     await bed.publish({ type: 'old.event' });
     await bed.database.query(`update delivery_changes set changed_at = now() - interval '26 hours'`);
+    await bed.database.query(`update publications set published_at = now() - interval '26 hours'`);
+    await bed.database.query(
+      `insert into delivery_stats select gen_random_uuid(), gen_random_uuid(), seconds, now() - age, 1, 0, 0, 0, 0, 0, '{}'
+       from (values (60, '47 hours'::interval), (60, '50 hours'), (3600, '29 days'), (3600, '31 days')) as x(seconds, age)`,
+    );
+    await markCounted();
     await insertEvents(401, { ageMs: 31 * DAY_MS });
     const young = await insertEvents(2, { ageMs: 29 * DAY_MS });
     await withRetention(async (_, tick) => {
@@ -407,7 +442,12 @@ describe('the sweep', () => {
       await until(async () => (await countRows())?.events === 3, 'the old events to go');
     });
     expect(await countRows(young)).toEqual(allOf(2));
-    expect(await bed.database.query('select 1 from delivery_changes')).toEqual([]);
+    for (const table of ['delivery_changes', 'publications']) {
+      expect(await bed.database.query(`select 1 from ${table}`)).toEqual([]);
+    }
+    const stats = `select resolution_seconds || ' ' || (now() - starts_at < interval '29 days 1 minute') as kept
+      from delivery_stats order by resolution_seconds`;
+    expect(await bed.database.query(stats)).toEqual([{ kept: '60 true' }, { kept: '3600 true' }]);
     await expectNoOrphans();
   });
 

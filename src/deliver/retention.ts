@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
+import { HOUR_SECONDS, MINUTE_SECONDS, MINUTES_KEPT_MS } from '../domain/delivery-stats.ts';
 import { CHANGES_KEPT_MS } from '../live/change-log.ts';
 import type { Log } from '../log.ts';
 import { deleteOldChanges } from '../storage/delete-old-changes.ts';
 import { deleteOldEvents } from '../storage/delete-old-events.ts';
+import { deleteOldStats } from '../storage/delete-old-stats.ts';
 import { inTransaction } from '../storage/transaction.ts';
 
 const INTERVAL_MS = 60_000;
@@ -16,11 +18,11 @@ const CHANGES_MARGIN_MS = 3_600_000;
 export interface RetentionOptions {
   pool: Pool;
   log: Log;
-  /** Events are kept so long, with their deliveries and attempts. */
+  /** Events are kept so long, with their deliveries and attempts, and so are statistics by the hour. */
   retentionDays: number;
 }
 
-/** Deletes what is older than it is kept: changes, and events with all that belongs to them. A little at a time. */
+/** Deletes what is older than it is kept: changes, statistics, and events with all that belongs to them. A little at a time. */
 export class Retention {
   readonly #options: RetentionOptions;
   #timer: NodeJS.Timeout | undefined;
@@ -51,7 +53,10 @@ export class Retention {
     try {
       const unchangedSince = new Date(Date.now() - CHANGES_KEPT_MS - CHANGES_MARGIN_MS);
       await this.#repeat(() => deleteOldChanges(pool, unchangedSince));
+      await this.#repeat(() => deleteOldChanges(pool, unchangedSince, 'publications'));
       const publishedBefore = new Date(Date.now() - retentionDays * DAY_MS);
+      await this.#repeat(() => deleteOldStats(pool, MINUTE_SECONDS, new Date(Date.now() - MINUTES_KEPT_MS)));
+      await this.#repeat(() => deleteOldStats(pool, HOUR_SECONDS, publishedBefore));
       let after: string | null = null;
       await this.#repeat(async () => {
         const range = { publishedBefore, unchangedSince, after };
