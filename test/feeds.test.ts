@@ -2,7 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { decodeId, encodeId } from '../src/domain/ids.ts';
 import { decodeCursor, encodeCursor } from '../src/live/cursor.ts';
-import { FeedError, type Followed, type FollowOptions, type Transport, useFollowing } from './support/following.ts';
+import {
+  type FeedError,
+  type Followed,
+  type FollowOptions,
+  findFeedError,
+  type Transport,
+  useFollowing,
+} from './support/following.ts';
 import { until, useTestBed } from './support/posthorn.ts';
 import { useReceiver } from './support/receiver.ts';
 
@@ -49,17 +56,9 @@ async function collect(feed: AsyncGenerator<Followed<Batch>>, changes: number): 
   return told;
 }
 
-async function findFault(transport: Transport, options: FollowOptions): Promise<FeedError | null> {
-  try {
-    for await (const _ of follow<Batch>(transport, options));
-    return null;
-  } catch (error) {
-    if (error instanceof FeedError) return error;
-    throw error;
-  }
-}
+const findFault = (transport: Transport, options: FollowOptions) => findFeedError(follow<Batch>(transport, options));
 
-const messageOf = (fault: FeedError | null) => (fault?.cause as { message: string }[] | undefined)?.[0]?.message;
+const messageOf = (fault: FeedError | null) => fault?.errors[0]?.message;
 
 describe('liveCursor', () => {
   it('leads from a list to a feed that tells whatever the list does not show', async () => {

@@ -6,7 +6,7 @@ import { ChangeFeed } from '../src/live/change-feed.ts';
 import { decodeCursor, encodeCursor } from '../src/live/cursor.ts';
 import { createLog } from '../src/log.ts';
 import { Signals } from '../src/storage/signals.ts';
-import { FeedError, type FollowOptions, useFollowing } from './support/following.ts';
+import { type FollowOptions, findFeedError, useFollowing } from './support/following.ts';
 import { type Tenant, until, useTestBed } from './support/posthorn.ts';
 import { type ReceiverAnswer, useReceiver } from './support/receiver.ts';
 
@@ -63,19 +63,8 @@ async function collect(feed: AsyncGenerator<Batch>, count: number): Promise<Chan
   return changes;
 }
 
-/** The error that a feed ends with. */
-async function findError(feed: AsyncGenerator<Batch>): Promise<FeedError | null> {
-  try {
-    for await (const _ of feed);
-    return null;
-  } catch (error) {
-    if (error instanceof FeedError) return error;
-    throw error;
-  }
-}
-
 /** The code that a feed ends with. */
-const findEnd = async (feed: AsyncGenerator<Batch>) => (await findError(feed))?.code;
+const findEnd = async (feed: AsyncGenerator<Batch>) => (await findFeedError(feed))?.code;
 
 /** A cursor behind everything that is settled now: what is published from here on comes after it. */
 async function cursorOfNow(environmentId = ENVIRONMENT_ID): Promise<string> {
@@ -314,7 +303,7 @@ describe('a wrong key', () => {
     ['missing', null],
   ])('that is %s closes a WebSocket with 4403 and answers SSE with 401', async (_, key) => {
     expect(await findEnd(followWebsocket({ key }))).toBe(4403);
-    expect(await findError(followSse({ key }))).toMatchObject({ code: 'UNAUTHENTICATED', status: 401 });
+    expect(await findFeedError(followSse({ key }))).toMatchObject({ code: 'UNAUTHENTICATED', status: 401 });
   });
 });
 

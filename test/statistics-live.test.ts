@@ -1,13 +1,15 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { decodeId } from '../src/domain/ids.ts';
+import { type FollowOptions, findFeedError, useFollowing } from './support/following.ts';
 import { type Tenant, useTestBed } from './support/posthorn.ts';
 import { useReceiver } from './support/receiver.ts';
 import { COUNT_FIELDS, NO_COUNTS, untilCounted, untilQuiet } from './support/statistics.ts';
-import { endSubscriptionsAfterEach, findSubscriptionError, subscribe } from './support/websocket.ts';
 
 const bed = useTestBed();
 const receiver = useReceiver();
-endSubscriptionsAfterEach();
+const { follow } = useFollowing(bed);
+const subscribe = <T>(query: string, options: Omit<FollowOptions, 'query'>) =>
+  follow<T>('WebSocket', { query, ...options });
 
 const NOBODY = 'ep_01h455vb4pex5vsknk084sn02q';
 
@@ -44,7 +46,7 @@ const TICKS = `subscription ($id: ID, $interval: Int = 1) { deliveryStats(endpoi
   endpoints { endpoint { id } stats { ${COUNT_FIELDS} } } } }`;
 
 const followTicks = (id?: string, options: Record<string, unknown> = {}) =>
-  subscribe<Tick>(bed.url, TICKS, { variables: { id, ...options }, ...key });
+  subscribe<Tick>(TICKS, { variables: { id, ...options }, ...key });
 
 async function next<T>(feed: AsyncGenerator<T>): Promise<T> {
   const { value, done } = await feed.next();
@@ -120,7 +122,7 @@ describe('the subscription deliveryStats', () => {
     [{ interval: 61 }, 'from 1 to 60'],
     [{ id: 'nonsense' }, 'endpointId must be an ID'],
   ])('with %o is refused', async (variables, message) => {
-    const error = await findSubscriptionError(subscribe(bed.url, TICKS, { variables, ...key }));
+    const error = await findFeedError(subscribe(TICKS, { variables, ...key }));
     expect(error?.errors[0]).toMatchObject({
       message: expect.stringContaining(message),
       extensions: { code: 'BAD_USER_INPUT' },
@@ -129,24 +131,27 @@ describe('the subscription deliveryStats', () => {
 
   it('is refused to a key that may not read deliveries', async () => {
     const blind = await bed.createKey(tenant.environmentId, ['ENDPOINTS_MANAGE']);
-    const error = await findSubscriptionError(subscribe(bed.url, TICKS, { key: blind }));
-    expect(error?.errors[0]?.extensions?.code).toBe('FORBIDDEN');
+    const error = await findFeedError(subscribe(TICKS, { key: blind }));
+    expect(error?.code).toBe('FORBIDDEN');
   });
 
   it('tells another tenant nothing', async () => {
     const target = await createTarget('secret');
     await mutate('pauseEndpoint', 'endpointId: $id', { id: target.id });
     const stranger = await bed.createTenant('stranger');
-    const feeds = [target.id, undefined].map((id) =>
-      subscribe<Tick>(bed.url, TICKS, { variables: { id }, key: stranger.key }),
-    );
-    for (const feed of feeds) await next(feed);
+    for (const id of [target.id, NOBODY]) {
+      const error = await findFeedError(subscribe(TICKS, { variables: { id }, key: stranger.key }));
+      expect(error?.errors[0]).toMatchObject({
+        message: 'There is nothing with the ID in endpointId.',
+        extensions: { code: 'BAD_USER_INPUT' },
+      });
+    }
+    const feed = subscribe<Tick>(TICKS, { key: stranger.key });
+    await next(feed);
     await bed.publish({ type: target.type }, key);
     await untilCounted(bed);
-    for (const feed of feeds) {
-      for (let times = 0; times < 2; times += 1) {
-        expect(await next(feed)).toMatchObject({ stats: NO_COUNTS, waiting: 0, oldestWaitingAt: null, endpoints: [] });
-      }
+    for (let times = 0; times < 2; times += 1) {
+      expect(await next(feed)).toMatchObject({ stats: NO_COUNTS, waiting: 0, oldestWaitingAt: null, endpoints: [] });
     }
   });
 });
@@ -172,7 +177,7 @@ const readHealth = async (id: string): Promise<Health> =>
 const HEALTH = `subscription ($id: ID!, $interval: Int = 1) {
   endpointHealth(endpointId: $id, intervalSeconds: $interval) { ${HEALTH_FIELDS} } }`;
 
-const followHealth = (id: string) => subscribe<Health>(bed.url, HEALTH, { variables: { id }, ...key });
+const followHealth = (id: string) => subscribe<Health>(HEALTH, { variables: { id }, ...key });
 
 const NEW = {
   state: 'IDLE',
@@ -271,13 +276,11 @@ describe('the health of an endpoint', () => {
     const { data } = await bed.graphql(query, { id: target.id }, { key: stranger.key });
     expect(data).toEqual({ endpoint: null, node: null });
     const errors = await Promise.all(
-      [target.id, NOBODY].map((id) =>
-        findSubscriptionError(subscribe(bed.url, HEALTH, { variables: { id }, key: stranger.key })),
-      ),
+      [target.id, NOBODY].map((id) => findFeedError(subscribe(HEALTH, { variables: { id }, key: stranger.key }))),
     );
     for (const error of errors) {
       expect(error?.errors[0]).toMatchObject({
-        message: expect.stringContaining('no endpoint with this ID'),
+        message: 'There is nothing with the ID in endpointId.',
         extensions: { code: 'BAD_USER_INPUT' },
       });
     }
@@ -288,7 +291,7 @@ describe('the health of an endpoint', () => {
     [{ id: NOBODY, interval: 0 }, 'from 1 to 60'],
     [{ id: NOBODY, interval: 61 }, 'from 1 to 60'],
   ])('with %o is refused', async (variables, message) => {
-    const error = await findSubscriptionError(subscribe(bed.url, HEALTH, { variables, ...key }));
+    const error = await findFeedError(subscribe(HEALTH, { variables, ...key }));
     expect(error?.errors[0]).toMatchObject({
       message: expect.stringContaining(message),
       extensions: { code: 'BAD_USER_INPUT' },
@@ -298,8 +301,8 @@ describe('the health of an endpoint', () => {
   it('is refused to a key that may not read deliveries', async () => {
     const target = await createTarget('unseen');
     const blind = await bed.createKey(tenant.environmentId, ['ENDPOINTS_MANAGE']);
-    const error = await findSubscriptionError(subscribe(bed.url, HEALTH, { variables: { id: target.id }, key: blind }));
-    expect(error?.errors[0]?.extensions?.code).toBe('FORBIDDEN');
+    const error = await findFeedError(subscribe(HEALTH, { variables: { id: target.id }, key: blind }));
+    expect(error?.code).toBe('FORBIDDEN');
     const { errors } = await bed.graphql(
       'query ($id: ID!) { endpoint(id: $id) { health { state } } }',
       { id: target.id },

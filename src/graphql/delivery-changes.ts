@@ -7,6 +7,7 @@ import { loadChangeRow } from './change-rows.ts';
 import type { Context } from './context.ts';
 import { DeliveryStatusRef } from './delivery.ts';
 import { decodeArgument, decodeOptional } from './ids.ts';
+import { requireFound } from './require-found.ts';
 
 const COALESCE_MS_MIN = 100;
 const COALESCE_MS_MAX = 60_000;
@@ -154,7 +155,7 @@ builder.subscriptionField('eventChanges', (t) =>
     subscribe: async (_, args, context) => {
       const eventId = decodeArgument('Event', args.eventId, 'eventId');
       const { environmentId } = context.caller;
-      await requireRow(context.services.prisma.event.count({ where: { id: eventId, environmentId } }), 'eventId');
+      await requireFound(context.services.prisma.event.count({ where: { id: eventId, environmentId } }), 'eventId');
       const after = await readAfter(args.after, context);
       return context.services.feed.subscribe({ environmentId, eventId }, after, { isGreeted: true });
     },
@@ -174,18 +175,14 @@ async function readFilter(filter: typeof DeliveryChangeFilter.$inferInput, conte
   const deliveryId = decodeOptional('Delivery', filter.deliveryId, 'filter.deliveryId');
   const statuses = filter.statuses ?? undefined;
   if (statuses?.length === 0) throw new RequestError('BAD_USER_INPUT', 'filter.statuses must name at least one.');
-  if (eventId) await requireRow(prisma.event.count({ where: { id: eventId, environmentId } }), 'filter.eventId');
+  if (eventId) await requireFound(prisma.event.count({ where: { id: eventId, environmentId } }), 'filter.eventId');
   if (endpointId) {
-    await requireRow(prisma.endpoint.count({ where: { id: endpointId, environmentId } }), 'filter.endpointId');
+    await requireFound(prisma.endpoint.count({ where: { id: endpointId, environmentId } }), 'filter.endpointId');
   }
   if (deliveryId) {
-    await requireRow(prisma.delivery.count({ where: { id: deliveryId, environmentId } }), 'filter.deliveryId');
+    await requireFound(prisma.delivery.count({ where: { id: deliveryId, environmentId } }), 'filter.deliveryId');
   }
   return { environmentId, eventId, endpointId, deliveryId, statuses };
-}
-
-async function requireRow(counting: Promise<number>, argument: string) {
-  if ((await counting) === 0) throw new RequestError('BAD_USER_INPUT', `There is nothing with the ID in ${argument}.`);
 }
 
 function readCoalesceMs(coalesceMs: number | null | undefined) {

@@ -16,6 +16,7 @@ import { builder } from './builder.ts';
 import type { Context } from './context.ts';
 import { decodeOptional } from './ids.ts';
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from './pages.ts';
+import { requireFound } from './require-found.ts';
 import { checkInterval, chooseWindow } from './stats-window.ts';
 
 /** The largest Int of GraphQL, which answers nothing where a number is larger. */
@@ -251,14 +252,15 @@ builder.subscriptionField('deliveryStats', (t) =>
       endpointId: t.arg.id({ description: 'Of this endpoint; left out: of the environment as a whole.' }),
       intervalSeconds: t.arg.int({ defaultValue: 1, description: 'Seconds from tick to tick: 1 to 60.' }),
     },
-    subscribe: (_, { endpointId, intervalSeconds }, { services, caller }) => {
-      const seconds = intervalSeconds ?? 1;
-      checkInterval(seconds);
-      return services.stats.follow({
-        environmentId: caller.environmentId,
-        endpointId: decodeOptional('Endpoint', endpointId, 'endpointId') ?? null,
-        intervalSeconds: seconds,
-      });
+    subscribe: async (_, args, { services, caller }) => {
+      const intervalSeconds = args.intervalSeconds ?? 1;
+      checkInterval(intervalSeconds);
+      const { environmentId } = caller;
+      const endpointId = decodeOptional('Endpoint', args.endpointId, 'endpointId') ?? null;
+      if (endpointId !== null) {
+        await requireFound(services.prisma.endpoint.count({ where: { id: endpointId, environmentId } }), 'endpointId');
+      }
+      return services.stats.follow({ environmentId, endpointId, intervalSeconds });
     },
     resolve: (tick) => tick,
   }),

@@ -1,9 +1,9 @@
 import type { EndpointHealth } from '../domain/endpoint-health.ts';
-import { RequestError } from '../errors.ts';
 import { builder } from './builder.ts';
 import { DeliveryStatsRef } from './delivery-stats.ts';
 import { EndpointRef } from './endpoint.ts';
 import { decodeArgument } from './ids.ts';
+import { requireFound } from './require-found.ts';
 import { checkInterval } from './stats-window.ts';
 
 /** A look at an endpoint's health costs the database as much as a page of attempts. */
@@ -97,9 +97,7 @@ builder.subscriptionField('endpointHealth', (t) =>
       checkInterval(seconds);
       const id = decodeArgument('Endpoint', endpointId, 'endpointId');
       const where = { id, environmentId: caller.environmentId, deletedAt: null };
-      if ((await services.prisma.endpoint.count({ where })) === 0) {
-        throw new RequestError('BAD_USER_INPUT', 'endpointId: there is no endpoint with this ID.');
-      }
+      await requireFound(services.prisma.endpoint.count({ where }), 'endpointId');
       return services.health.follow(id, seconds);
     },
     resolve: (health) => health,

@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';
 import type { Log } from '../log.ts';
 import { PollLoop } from '../poll-loop.ts';
-import { findLogHead, readChangesBetween, readSettledChanges } from './change-log.ts';
+import { findLogHead, readChangesBetween, readSettledChanges, type SettledChanges } from './change-log.ts';
 import { type ChangePosition, encodeCursor } from './cursor.ts';
 import { QUEUED_CHANGES_MAX, Subscriber } from './subscriber.ts';
 import {
@@ -70,7 +70,7 @@ export class ChangeFeed {
 
   /** Finds the end of the log, and follows it from there. */
   async start(): Promise<void> {
-    await this.#lookForHead();
+    await this.#readOn();
     this.#loop.start();
   }
 
@@ -159,12 +159,7 @@ export class ChangeFeed {
 
   async #turn(): Promise<boolean> {
     await sleep(Math.max(0, this.#restsUntil - performance.now()));
-    const environmentIds = this.#topics.environmentIds;
-    if (environmentIds.length === 0) {
-      await this.#lookForHead();
-      return false;
-    }
-    const { changes, hasUnsettled } = await this.#readOn(environmentIds);
+    const { changes, hasUnsettled } = await this.#readOn();
     const told = this.#topics.distribute(changes, this.#round);
     const restMs = this.#findRestMs(told);
     this.#restsUntil = performance.now() + (hasUnsettled ? Math.max(restMs, UNSETTLED_MS) : restMs);
@@ -180,19 +175,21 @@ export class ChangeFeed {
     return Math.min(told * REST_MS_PER_SUBSCRIBER * (utilization > BUSY ? BUSY_FACTOR : 1), REST_MS_MAX);
   }
 
-  async #lookForHead() {
+  /**
+   * Moves the round on in the same turn of the event loop in which the read ends. Whoever joins before it began is told
+   * what it brings; who comes meanwhile has to wait, also where nobody listens and only the head is looked for.
+   */
+  async #readOn(): Promise<SettledChanges> {
     const at = new Date();
-    this.#round = { head: await findLogHead(this.#options.pool), at };
-  }
-
-  /** Moves the round on in the same turn of the event loop in which the read ends. */
-  async #readOn(environmentIds: string[]) {
-    const at = new Date();
-    const query = { after: this.#round.head, environmentIds, max: ROUND_MAX };
-    const reading = readSettledChanges(this.#options.pool, query);
+    const { environmentIds } = this.#topics;
+    const { pool } = this.#options;
+    const reading =
+      environmentIds.length === 0
+        ? findLogHead(pool).then((head) => ({ changes: [], head, hasUnsettled: false }))
+        : readSettledChanges(pool, { after: this.#round.head, environmentIds, max: ROUND_MAX });
     this.#reading = reading;
     try {
-      const found = await reading;
+      const found: SettledChanges = await reading;
       this.#round = { head: found.head, at: found.changes[ROUND_MAX - 1]?.changedAt ?? at };
       return found;
     } finally {

@@ -39,8 +39,8 @@ with inserted as (
 select id from inserted`;
 
 /**
- * Stores events, once in a transaction, and how many they are, for statistics. Where an idempotency key is taken, also by a transaction that commits meanwhile, the event is left
- * out. Rows go in by key, so that two transactions with the same keys wait for each other instead of deadlocking.
+ * Stores events, once in a transaction, and how many they are, for statistics. Where an idempotency key is taken, also
+ * by a transaction that commits meanwhile, the event is left out. Rows go in by key, so that two transactions with the same keys wait for each other instead of deadlocking.
  *
  * @returns IDs of the events stored
  */

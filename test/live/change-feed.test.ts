@@ -16,6 +16,20 @@ let feed: ChangeFeed;
 /** Statements that were made, by name. */
 let queries: string[] = [];
 
+/** The statement that is held back once, before it goes out. */
+let heldName = '';
+let held: Promise<void>;
+let isHeld = false;
+
+/** Holds back the next statement of a name. @returns what lets it go */
+function holdNext(name: string): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  heldName = name;
+  isHeld = false;
+  held = promise;
+  return resolve;
+}
+
 beforeAll(async () => {
   database = await createTestDatabase();
   await migrate(database.url);
@@ -24,8 +38,13 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   queries = [];
-  const query = (config: pg.QueryConfig) => {
+  const query = async (config: pg.QueryConfig) => {
     queries.push(config.name ?? '');
+    if (config.name === heldName) {
+      heldName = '';
+      isHeld = true;
+      await held;
+    }
     return pool.query(config);
   };
   feed = new ChangeFeed({ pool: { query } as unknown as pg.Pool, log: createLog('silent') });
@@ -177,6 +196,19 @@ describe('a subscriber who does not read', () => {
 });
 
 describe('the feed', () => {
+  it('tells one who joins while nobody listened and its head is looked for: what came meanwhile was lost', async () => {
+    const environmentId = randomUUID();
+    const after = cursorOf(environmentId);
+    const release = holdNext('find-log-head');
+    await until(() => isHeld, 'the look at the head');
+    const iterator = await open({ environmentId }, after);
+    const told = take(iterator, 1);
+    await insert([environmentId], { count: 1 });
+    release();
+    expect(countOf(await told)).toBe(1);
+    await iterator.return?.();
+  });
+
   it('reads nothing for all while nobody listens, also after the last one left', async () => {
     const environmentId = randomUUID();
     const iterator = await open({ environmentId }, cursorOf(environmentId));

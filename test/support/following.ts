@@ -20,19 +20,33 @@ export type Followed<T> = T & { eventId?: string };
 /** The feed refused to go on: with an error of GraphQL, or a close code. */
 export class FeedError extends Error {
   readonly code: string | number;
+  /** Of GraphQL; none where the connection was closed. */
+  readonly errors: readonly { message: string; extensions?: unknown }[];
   /** Of the HTTP response. */
   readonly status: number | undefined;
 
-  constructor(code: string | number, { status, ...options }: ErrorOptions & { status?: number } = {}) {
-    super(`The feed ended with ${code}.`, options);
+  constructor(code: string | number, errors: FeedError['errors'] = [], status?: number) {
+    super(`The feed ended with ${code}. ${errors.map(({ message }) => message).join(' ')}`);
     this.code = code;
+    this.errors = errors;
     this.status = status;
   }
 }
 
-function toFeedError(errors: readonly { extensions?: unknown }[], status?: number) {
+function toFeedError(errors: FeedError['errors'], status?: number) {
   const extensions = errors[0]?.extensions as { code: string } | undefined;
-  return new FeedError(extensions?.code ?? 'no code', { cause: errors, status });
+  return new FeedError(extensions?.code ?? 'no code', errors, status);
+}
+
+/** The error that a feed ends with; null: it ended by itself. */
+export async function findFeedError(feed: AsyncGenerator<unknown>): Promise<FeedError | null> {
+  try {
+    for await (const _ of feed);
+    return null;
+  } catch (error) {
+    if (error instanceof FeedError) return error;
+    throw error;
+  }
 }
 
 export type Transport = 'WebSocket' | 'SSE';
