@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';
 import type { Log } from '../log.ts';
 import { PollLoop } from '../poll-loop.ts';
-import { findLogHead, readChangesBetween, readSettledChanges } from './change-log.ts';
+import { findLogHead, readChangesBetween, readSettledChanges, type SettledChanges } from './change-log.ts';
 import { type ChangePosition, encodeCursor } from './cursor.ts';
 import { Subscriber } from './subscriber.ts';
 import {
@@ -150,11 +150,11 @@ export class ChangeFeed {
     return subscriber;
   }
 
+  /** May be called again: by then, its topic may be another one's. */
   #leave(subscriber: Subscriber) {
     const { topic } = subscriber;
     subscriber.end();
-    topic.subscribers.delete(subscriber);
-    if (topic.subscribers.size === 0) this.#topics.close(topic);
+    if (topic.subscribers.delete(subscriber) && topic.subscribers.size === 0) this.#topics.close(topic);
   }
 
   async #turn(): Promise<boolean> {
@@ -181,15 +181,18 @@ export class ChangeFeed {
   }
 
   async #lookForHead() {
-    const readAt = new Date();
-    this.#round = { head: await findLogHead(this.#options.pool), readAt };
+    await this.#moveOn(async () => ({ head: await findLogHead(this.#options.pool) }));
+  }
+
+  #readOn(environmentIds: string[]): Promise<SettledChanges> {
+    const query = { after: this.#round.head, environmentIds, max: ROUND_MAX };
+    return this.#moveOn(() => readSettledChanges(this.#options.pool, query));
   }
 
   /** Moves the round on in the same turn of the event loop in which the read ends. */
-  async #readOn(environmentIds: string[]) {
+  async #moveOn<Found extends Pick<SettledChanges, 'head'>>(read: () => Promise<Found>): Promise<Found> {
     const readAt = new Date();
-    const query = { after: this.#round.head, environmentIds, max: ROUND_MAX };
-    const reading = readSettledChanges(this.#options.pool, query);
+    const reading = read();
     this.#reading = reading;
     try {
       const found = await reading;
@@ -210,12 +213,17 @@ export class ChangeFeed {
     const key = `${topicKey(topic.filter)} ${after.xid} ${after.id}`;
     const kept = this.#pages.get(key);
     if (kept) return kept;
-    const page = this.#readPage(topic, after, upTo);
+    const page = this.#readPage(topic, after, upTo).then((batch) => {
+      // All who wanted it have left. Who takes it for a page would come back for it, again and again.
+      if (!batch) this.#pages.delete(key);
+      return batch ?? makeBatch(topic.filter, [], after, { head: after, readAt: new Date() });
+    });
     this.#pages.set(key, page);
     return page;
   }
 
-  async #readPage(topic: Topic, after: ChangePosition, upTo: ChangePosition): Promise<ChangeBatch> {
+  /** @returns null where nobody waits for it any more */
+  async #readPage(topic: Topic, after: ChangePosition, upTo: ChangePosition): Promise<ChangeBatch | null> {
     const { filter, subscribers } = topic;
     const query = { environmentId: filter.environmentId, after, upTo, max: PAGE_MAX };
     for (let waitMs = RETRY_MS_MIN; subscribers.size > 0; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
@@ -230,7 +238,6 @@ export class ChangeFeed {
         await sleep(waitMs);
       }
     }
-    // All who wanted it have left.
-    return makeBatch(filter, [], after, { head: after, readAt: new Date() });
+    return null;
   }
 }
