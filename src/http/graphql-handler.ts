@@ -174,7 +174,7 @@ interface PresentOptions {
 /** The last step before a result is written. */
 function present({ sessions, log }: PresentOptions): Plugin<object, ServerContext> {
   return {
-    onResultProcess: ({ result, setResult, resultProcessor, setResultProcessor, serverContext }) => {
+    onResultProcess: ({ request, result, setResult, resultProcessor, setResultProcessor, serverContext }) => {
       const { requestId } = serverContext;
       const presentOne = <T>(one: T, isResponse: boolean): T => {
         const { errors } = one as ExecutionResult;
@@ -183,11 +183,13 @@ function present({ sessions, log }: PresentOptions): Plugin<object, ServerContex
           : one;
       };
       if (Array.isArray(result)) return setResult(result.map((one) => presentOne(one, true)));
-      // Without a processor, the client takes no stream.
-      if (!isAsyncIterable(result) || !resultProcessor) return setResult(presentOne(result as object, true));
+      if (!isAsyncIterable(result)) return setResult(presentOne(result, true));
+      // The client takes no stream: Yoga answers 406.
+      if (!resultProcessor) return void result[Symbol.asyncIterator]().return?.();
       const stream = openStream(result as AsyncIterable<ExecutionResult>, {
         sessions,
         caller: serverContext.caller as Caller,
+        signal: request.signal,
         presentOne: (one) => presentOne(one, false),
       });
       if (stream instanceof Response) setResultProcessor(() => stream, EVENT_STREAM);
@@ -201,13 +203,15 @@ const EVENT_STREAM = 'text/event-stream';
 interface StreamOptions {
   sessions: Sessions;
   caller: Caller;
+  /** Is aborted when the client has gone. */
+  signal: AbortSignal;
   presentOne: (result: ExecutionResult) => ExecutionResult;
 }
 
 /** @returns the stream; or the error, where the key has too many open */
 function openStream(
   results: AsyncIterable<ExecutionResult>,
-  { sessions, caller, presentOne }: StreamOptions,
+  { sessions, caller, signal, presentOne }: StreamOptions,
 ): Response | ExecutionResult {
   const presentError = (error: unknown) => presentOne({ errors: [toGraphqlError(error)] });
   const revoked = () => stream.end(presentError(new RequestError('UNAUTHENTICATED', 'The API key has ended.')));
@@ -219,6 +223,9 @@ function openStream(
     return { errors: [toGraphqlError(error)] };
   }
   const stream = streamResults(mapAsyncIterator(results, presentOne), { presentError, onEnd: close });
+  // Yoga neither cancels a stream whose response was closed, nor goes on with one that waits for it to drain.
+  signal.addEventListener('abort', stream.abandon, { once: true });
+  if (signal.aborted) stream.abandon();
   return stream.response;
 }
 
