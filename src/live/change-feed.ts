@@ -53,7 +53,12 @@ export class ChangeFeed {
   readonly #options: ChangeFeedOptions;
   readonly #loop: PollLoop;
   readonly #topics = new TopicIndex();
-  readonly #pages = new LRUCache<string, Promise<ChangeBatch>>({ max: PAGES_KEPT, ttl: PAGES_KEPT_MS });
+  /** Pages hold what selections made of them, which is much larger: none stays longer than it is of use. */
+  readonly #pages = new LRUCache<string, Promise<ChangeBatch>>({
+    max: PAGES_KEPT,
+    ttl: PAGES_KEPT_MS,
+    ttlAutopurge: true,
+  });
   /** Up to where the log was read. */
   #round: Round = { head: { xid: 0n, id: 0n }, readAt: new Date(0) };
   /** The read under way: who joins meanwhile would miss what it brings. */
