@@ -1,17 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { decodeId, encodeId } from '../src/domain/ids.ts';
 import { createLog } from '../src/log.ts';
 import type { Posthorn } from '../src/main.ts';
 import { Signals } from '../src/storage/signals.ts';
-import { createTestDatabase } from './support/database.ts';
-import { ENCRYPTION_KEY, ROOT_KEY, until, useTestBed } from './support/posthorn.ts';
+import { createTestDatabase, cutConnections } from './support/database.ts';
+import { until, useTestBed } from './support/posthorn.ts';
+import { type Process, useProcesses, waitUntilStarted } from './support/processes.ts';
 import { type ReceiverAnswer, useReceiver } from './support/receiver.ts';
 
-const ROOT = join(import.meta.dirname, '..');
 /** A heartbeat of 12 s and the supervision's 3 s, and time to spare. */
 const TAKEOVER = { timeout: 25_000, interval: 50 };
 const PATIENT = { timeout: 60_000, interval: 50 };
@@ -20,15 +17,7 @@ const PATIENT = { timeout: 60_000, interval: 50 };
 const bed = useTestBed({ role: 'api' });
 const receiver = useReceiver();
 
-interface Process {
-  child: ChildProcess;
-  stdout: () => string;
-  stderr: () => string;
-  exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
-}
-
 const workers: Posthorn[] = [];
-const processes: Process[] = [];
 const openGates: (() => void)[] = [];
 const cleanUps: (() => Promise<unknown>)[] = [];
 
@@ -36,11 +25,9 @@ afterEach(async () => {
   for (const open of openGates.splice(0)) open();
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
   await Promise.all(workers.splice(0).map((worker) => worker.stop()));
-  for (const { child, exited } of processes.splice(0)) {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-    await exited;
-  }
 });
+
+const { spawnOn } = useProcesses();
 
 /** A worker within this process. */
 async function startWorker(): Promise<Posthorn> {
@@ -50,33 +37,10 @@ async function startWorker(): Promise<Posthorn> {
 }
 
 /** A worker as a process of its own. Resolves when it is there. */
-async function spawnWorker(databaseUrl = bed.database.url, env: Record<string, string> = {}): Promise<Process> {
-  const child = spawn(process.execPath, ['src/main.ts'], {
-    cwd: ROOT,
-    env: {
-      PATH: process.env.PATH,
-      PORT: '0',
-      DATABASE_URL: databaseUrl,
-      POSTHORN_ROLE: 'worker',
-      POSTHORN_ROOT_KEY: ROOT_KEY,
-      POSTHORN_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
-      POSTHORN_ALLOWED_NETWORKS: '127.0.0.0/8',
-      ...env,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const output = { stdout: '', stderr: '' };
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    output.stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text) => {
-    output.stderr += text;
-  });
-  const exited = once(child, 'close').then(([code, signal]) => ({ code, signal }));
-  const started = { child, stdout: () => output.stdout, stderr: () => output.stderr, exited };
-  processes.push(started);
-  await vi.waitFor(() => expect(output.stdout + output.stderr).toContain('"posthorn.started"'), PATIENT);
-  return started;
+async function spawnWorker(databaseUrl = bed.database.url): Promise<Process> {
+  const worker = spawnOn(databaseUrl, { POSTHORN_ROLE: 'worker' });
+  await waitUntilStarted(worker);
+  return worker;
 }
 
 /** An answer that is held back until it is opened, at the latest when the test ends. */
@@ -144,15 +108,6 @@ async function tally({ uuid, type }: Target): Promise<Tally> {
   return row as Tally;
 }
 
-/** Ends every connection that Posthorn has to the test's database. @returns the backends ended */
-async function cutConnections(): Promise<number[]> {
-  const rows = await bed.database.query<{ pid: number }>(
-    `select pid, pg_terminate_backend(pid) from pg_stat_activity
-     where datname = current_database() and application_name like 'posthorn%'`,
-  );
-  return rows.map(({ pid }) => pid);
-}
-
 async function asAdmin(databaseUrl: string, work: (admin: pg.Client, name: string) => Promise<void>) {
   const url = new URL(databaseUrl);
   const name = url.pathname.slice(1);
@@ -210,7 +165,7 @@ describe('database connections that are cut', () => {
     const cut = new Set<number>();
     for (let time = 1; time <= 5; time += 1) {
       await until(() => accepted >= time * 30, 'more events to be accepted');
-      for (const pid of await cutConnections()) cut.add(pid);
+      for (const pid of await cutConnections(bed.database)) cut.add(pid);
     }
     const ids = (await Promise.all(callers)).flat();
     expect(new Set(ids).size).toBe(events);
@@ -248,7 +203,7 @@ describe('database connections that are cut', () => {
     await listener.start();
     for (let time = 1; time <= 3; time += 1) {
       const before = { ...heard };
-      await cutConnections();
+      await cutConnections(bed.database);
       for (const name of names) await until(() => heard[name] > before[name], 'a look after the reconnect');
       // The api of the bed says nothing by itself, so this can only be what the sender says.
       const reconnected = { ...heard };

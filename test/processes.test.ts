@@ -1,14 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
-import { ENCRYPTION_KEY, ROOT_KEY, until, useTestBed } from './support/posthorn.ts';
+import { until, useTestBed } from './support/posthorn.ts';
+import { findLogLine, type Process, useProcesses, waitUntilStarted } from './support/processes.ts';
 import { type ReceiverAnswer, useReceiver } from './support/receiver.ts';
 
-const ROOT = join(import.meta.dirname, '..');
 /** A heartbeat of 12 s, the supervision's 3 s, a lease of 10 s, and time to spare on a busy machine. */
 const TAKEOVER = { timeout: 45_000, interval: 50 };
 
@@ -16,71 +14,13 @@ const TAKEOVER = { timeout: 45_000, interval: 50 };
 const bed = useTestBed({ role: 'api' });
 const receiver = useReceiver();
 
-interface Process {
-  child: ChildProcess;
-  stdout: () => string;
-  stderr: () => string;
-  exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
-}
-
-const processes: Process[] = [];
 const cleanUps: (() => Promise<unknown>)[] = [];
 
 afterEach(async () => {
-  for (const { child, exited } of processes.splice(0)) {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-    await exited;
-  }
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
 
-/** Starts Posthorn as people do, with nothing but the environment given. */
-function spawnPosthorn(env: Record<string, string>): Process {
-  const child = spawn(process.execPath, ['src/main.ts'], {
-    cwd: ROOT,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const output = { stdout: '', stderr: '' };
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    output.stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text) => {
-    output.stderr += text;
-  });
-  const exited = once(child, 'close').then(([code, signal]) => ({ code, signal }));
-  const started = { child, stdout: () => output.stdout, stderr: () => output.stderr, exited };
-  processes.push(started);
-  return started;
-}
-
-const spawnOn = (databaseUrl: string, env: Record<string, string> = {}) =>
-  spawnPosthorn({
-    DATABASE_URL: databaseUrl,
-    POSTHORN_ROOT_KEY: ROOT_KEY,
-    POSTHORN_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
-    POSTHORN_ALLOWED_NETWORKS: '127.0.0.0/8',
-    ...env,
-  });
-
-/** Waits until it says that it is there. @returns where it answers, without a path */
-async function waitUntilStarted({ child, stdout, stderr }: Process): Promise<string> {
-  const line = await vi.waitFor(() => {
-    if (child.exitCode !== null) return { url: null };
-    return findLogLine(stdout(), 'posthorn.started') ?? fail('it has not started');
-  }, TAKEOVER);
-  if (!line.url) throw new Error(`It ended instead of starting: ${stderr()}`);
-  return new URL(String(line.url)).origin;
-}
-
-function findLogLine(stdout: string, event: string): Record<string, unknown> | undefined {
-  const whole = stdout.split('\n').slice(0, -1);
-  return whole.map((line) => JSON.parse(line)).find((line) => line.event === event);
-}
-
-function fail(message: string): never {
-  throw new Error(message);
-}
+const { spawnPosthorn, spawnOn } = useProcesses();
 
 /** A promise that is kept from outside. */
 function makeGate<T>() {

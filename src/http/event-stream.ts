@@ -31,6 +31,8 @@ export interface EventStream {
   response: Response;
   /** Ends it, with a last result. */
   end: (last: ExecutionResult) => void;
+  /** Ends it where nobody is there to read it any more: what waits for that would wait for good. */
+  abandon: () => void;
 }
 
 /**
@@ -41,6 +43,7 @@ export interface EventStream {
 export function streamResults(results: AsyncIterable<ExecutionResult>, options: EventStreamOptions): EventStream {
   const iterator = results[Symbol.asyncIterator]();
   let last: ExecutionResult | null = null;
+  let isAbandoned = false;
   let ping: NodeJS.Timeout | undefined;
   const finish = () => {
     clearInterval(ping);
@@ -60,6 +63,7 @@ export function streamResults(results: AsyncIterable<ExecutionResult>, options: 
         last = options.presentError(error);
       }
       finish();
+      if (isAbandoned) return controller.close();
       if (last) controller.enqueue(toEvent(last));
       controller.enqueue(COMPLETE);
       controller.close();
@@ -73,7 +77,12 @@ export function streamResults(results: AsyncIterable<ExecutionResult>, options: 
     last = result;
     void iterator.return?.();
   };
-  return { response: new Response(body, { headers: HEADERS }), end };
+  const abandon = () => {
+    isAbandoned = true;
+    finish();
+    void iterator.return?.();
+  };
+  return { response: new Response(body, { headers: HEADERS }), end, abandon };
 }
 
 function toEvent(result: ExecutionResult): Uint8Array {

@@ -77,7 +77,7 @@ export function makeGraphqlHandler({ services, sessions, log, graphiql }: Graphq
     logging: false,
     // No operation takes files.
     multipart: false,
-    // Keys are sent in headers, never in cookies, so a page of another origin can do nothing in a user's name.
+    // A cookie counts for pages of this host only, so a page of another origin can do nothing in a user's name.
     cors: { origin: '*', credentials: false },
     // Errors are presented below, in one place for HTTP, SSE and WebSocket.
     maskedErrors: false,
@@ -117,53 +117,18 @@ function authenticate(services: Services): Plugin<object, ServerContext> {
 /** Subscriptions over WebSocket and SSE alike: counted by key, and sharing the work of those that ask the same. */
 function share(sessions: Sessions): Plugin {
   const subscribeCounted = async (args: ExecutionArgs) => {
-    const { caller } = args.contextValue as Context;
+    let release = () => {};
     try {
-      const release = sessions.addSubscription(caller);
-      const result = await subscribe(args);
-      if (isAsyncIterable(result)) return endWith(result, release);
-      release();
+      release = sessions.addSubscription((args.contextValue as Context).caller);
+      const result = await subscribe(args, release);
+      if (!isAsyncIterable(result)) release();
       return result;
     } catch (error) {
+      release();
       return { errors: [toGraphqlError(error)] };
     }
   };
   return { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribeCounted) };
-}
-
-/** @param onEnd is called when the iteration has ended, by whomever; may be called more than once */
-function endWith<T>(iterable: AsyncIterable<T>, onEnd: () => void): AsyncGenerator<T, void> {
-  const iterator = iterable[Symbol.asyncIterator]();
-  const watch = async (step: Promise<IteratorResult<T, void>>) => {
-    const result = await step.catch((error) => {
-      onEnd();
-      throw error;
-    });
-    if (result.done) onEnd();
-    return result;
-  };
-  const end = async () => {
-    onEnd();
-    await iterator.return?.();
-    return { done: true as const, value: undefined };
-  };
-  return {
-    next: () => watch(iterator.next()),
-    return: end,
-    throw: async (error) => {
-      await end();
-      throw error;
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    [Symbol.asyncDispose]: async () => void (await end()),
-  };
-}
-
-interface PresentOptions {
-  sessions: Sessions;
-  log: Log;
 }
 
 interface PresentOptions {
@@ -174,7 +139,7 @@ interface PresentOptions {
 /** The last step before a result is written. */
 function present({ sessions, log }: PresentOptions): Plugin<object, ServerContext> {
   return {
-    onResultProcess: ({ result, setResult, resultProcessor, setResultProcessor, serverContext }) => {
+    onResultProcess: ({ request, result, setResult, resultProcessor, setResultProcessor, serverContext }) => {
       const { requestId } = serverContext;
       const presentOne = <T>(one: T, isResponse: boolean): T => {
         const { errors } = one as ExecutionResult;
@@ -183,11 +148,13 @@ function present({ sessions, log }: PresentOptions): Plugin<object, ServerContex
           : one;
       };
       if (Array.isArray(result)) return setResult(result.map((one) => presentOne(one, true)));
-      // Without a processor, the client takes no stream.
-      if (!isAsyncIterable(result) || !resultProcessor) return setResult(presentOne(result as object, true));
+      if (!isAsyncIterable(result)) return setResult(presentOne(result, true));
+      // The client takes no stream: Yoga answers 406.
+      if (!resultProcessor) return void result[Symbol.asyncIterator]().return?.();
       const stream = openStream(result as AsyncIterable<ExecutionResult>, {
         sessions,
         caller: serverContext.caller as Caller,
+        signal: request.signal,
         presentOne: (one) => presentOne(one, false),
       });
       if (stream instanceof Response) setResultProcessor(() => stream, EVENT_STREAM);
@@ -201,13 +168,15 @@ const EVENT_STREAM = 'text/event-stream';
 interface StreamOptions {
   sessions: Sessions;
   caller: Caller;
+  /** Is aborted when the client has gone. */
+  signal: AbortSignal;
   presentOne: (result: ExecutionResult) => ExecutionResult;
 }
 
 /** @returns the stream; or the error, where the key has too many open */
 function openStream(
   results: AsyncIterable<ExecutionResult>,
-  { sessions, caller, presentOne }: StreamOptions,
+  { sessions, caller, signal, presentOne }: StreamOptions,
 ): Response | ExecutionResult {
   const presentError = (error: unknown) => presentOne({ errors: [toGraphqlError(error)] });
   const revoked = () => stream.end(presentError(new RequestError('UNAUTHENTICATED', 'The API key has ended.')));
@@ -219,6 +188,9 @@ function openStream(
     return { errors: [toGraphqlError(error)] };
   }
   const stream = streamResults(mapAsyncIterator(results, presentOne), { presentError, onEnd: close });
+  // Yoga neither cancels a stream whose response was closed, nor goes on with one that waits for it to drain.
+  signal.addEventListener('abort', stream.abandon, { once: true });
+  if (signal.aborted) stream.abandon();
   return stream.response;
 }
 

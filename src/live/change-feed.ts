@@ -53,7 +53,12 @@ export class ChangeFeed {
   readonly #options: ChangeFeedOptions;
   readonly #loop: PollLoop;
   readonly #topics = new TopicIndex();
-  readonly #pages = new LRUCache<string, Promise<ChangeBatch>>({ max: PAGES_KEPT, ttl: PAGES_KEPT_MS });
+  /** Pages hold what selections made of them, which is much larger: none stays longer than it is of use. */
+  readonly #pages = new LRUCache<string, Promise<ChangeBatch>>({
+    max: PAGES_KEPT,
+    ttl: PAGES_KEPT_MS,
+    ttlAutopurge: true,
+  });
   /** Up to where the log was read. */
   #round: Round = { head: { xid: 0n, id: 0n }, at: new Date(0) };
   /** The read under way: who joins meanwhile would miss what it brings. */
@@ -150,11 +155,11 @@ export class ChangeFeed {
     return subscriber;
   }
 
+  /** May be called again: by then, its topic may be another one's. */
   #leave(subscriber: Subscriber) {
     const { topic } = subscriber;
     subscriber.end();
-    topic.subscribers.delete(subscriber);
-    if (topic.subscribers.size === 0) this.#topics.close(topic);
+    if (topic.subscribers.delete(subscriber) && topic.subscribers.size === 0) this.#topics.close(topic);
   }
 
   async #turn(): Promise<boolean> {
@@ -207,16 +212,17 @@ export class ChangeFeed {
     const key = `${topicKey(topic.filter)} ${after.xid} ${after.id}`;
     const kept = this.#pages.get(key);
     if (kept) return kept;
-    const page = this.#readPage(topic, after, upTo);
-    this.#pages.set(key, page);
-    void page.then(({ position }) => {
-      // Nobody was left to read it for: whoever comes next begins anew.
-      if (position === after) this.#pages.delete(key);
+    const page = this.#readPage(topic, after, upTo).then((batch) => {
+      // All who wanted it have left. Who takes it for a page would come back for it, again and again.
+      if (!batch) this.#pages.delete(key);
+      return batch ?? makeBatch(topic.filter, [], { head: after, at: upTo.at });
     });
+    this.#pages.set(key, page);
     return page;
   }
 
-  async #readPage(topic: Topic, after: ChangePosition, upTo: Round): Promise<ChangeBatch> {
+  /** @returns null where nobody waits for it any more */
+  async #readPage(topic: Topic, after: ChangePosition, upTo: Round): Promise<ChangeBatch | null> {
     const { filter, subscribers } = topic;
     const query = { environmentId: filter.environmentId, after, upTo: upTo.head, max: PAGE_MAX };
     for (let waitMs = RETRY_MS_MIN; subscribers.size > 0; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
@@ -230,7 +236,6 @@ export class ChangeFeed {
         await sleep(waitMs);
       }
     }
-    // All who wanted it have left.
-    return makeBatch(filter, [], { head: after, at: upTo.at });
+    return null;
   }
 }

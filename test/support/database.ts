@@ -31,6 +31,16 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   };
 }
 
+/** Ends the connections that Posthorn has to a database, or those with such a name. @returns the backends ended */
+export async function cutConnections(database: TestDatabase, nameLike = 'posthorn%'): Promise<number[]> {
+  const rows = await database.query<{ pid: number }>(
+    `select pid, pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and application_name like $1`,
+    [nameLike],
+  );
+  return rows.map(({ pid }) => pid);
+}
+
 /** Connections that are still there after they had time to close. */
 async function findConnections(client: pg.Client, name: string): Promise<string[]> {
   const sql = 'select application_name, state, query from pg_stat_activity where datname = $1';

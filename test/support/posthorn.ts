@@ -157,20 +157,22 @@ export class TestBed {
   }
 
   /** An organization of its own with an endpoint-less environment and a key with all scopes. */
-  async createTenant(name: string, scopes = ALL_SCOPES): Promise<Tenant> {
+  async createTenant(name: string, scopes = ALL_SCOPES, options: GraphqlOptions = {}): Promise<Tenant> {
     const made = await this.ask(
       `mutation ($name: String!) { createOrganization(input: { name: $name }) {
         ... on CreateOrganizationPayload { organization { id } environment { id } } } }`,
       { name },
+      options,
     );
-    const key = await this.createKey(made.environment.id, scopes);
+    const key = await this.createKey(made.environment.id, scopes, options);
     return { organizationId: made.organization.id, environmentId: made.environment.id, key };
   }
 
-  async createKey(environmentId: string, scopes = ALL_SCOPES): Promise<string> {
+  async createKey(environmentId: string, scopes = ALL_SCOPES, options: GraphqlOptions = {}): Promise<string> {
     const made = await this.ask(
       `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { ... on CreateApiKeyPayload { secret } } }`,
       { input: { environmentId, name: 'test', scopes } },
+      options,
     );
     return made.secret;
   }
