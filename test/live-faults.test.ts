@@ -1067,7 +1067,7 @@ describe('a feed by itself', () => {
     const reads: [bigint, bigint][] = [];
     const subscriber = new Subscriber({
       topic,
-      start: position(0),
+      start: { head: position(0), at: new Date() },
       joinedIn: { head: position(0), at: new Date() },
       readBetween: async (_, after, upTo) => {
         reads.push([after.id, upTo.head.id]);

@@ -1,6 +1,7 @@
 import { RequestError } from '../errors.ts';
 import { CHANGES_KEPT_MS, type DeliveryChange, hasReached } from '../live/change-log.ts';
 import { type ChangeCursor, decodeCursor } from '../live/cursor.ts';
+import { EXPIRED_MESSAGE } from '../live/subscriber.ts';
 import type { ChangeBatch, ChangeFilter, Round } from '../live/topic.ts';
 import { builder } from './builder.ts';
 import { loadChangeRow } from './change-rows.ts';
@@ -203,9 +204,7 @@ async function readAfter(after: string | null | undefined, context: Context): Pr
     throw new RequestError('BAD_USER_INPUT', message);
   }
   if (Date.now() - cursor.at.getTime() > CHANGES_KEPT_MS) {
-    const message =
-      'Changes behind this cursor are no longer kept. Read the list and liveCursor anew, and subscribe with that.';
-    throw new RequestError('CURSOR_EXPIRED', message);
+    throw new RequestError('CURSOR_EXPIRED', EXPIRED_MESSAGE);
   }
   return cursor;
 }

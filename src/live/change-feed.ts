@@ -111,17 +111,13 @@ export class ChangeFeed {
   ): Promise<AsyncIterableIterator<ChangeBatch>> {
     const at = after?.at ?? new Date();
     const head = after ?? (await findLogHead(this.#options.pool));
-    return this.#follow(filter, head, isGreeted ? makeBatch(filter, [], { head, at }) : null);
+    return this.#follow(filter, { head, at }, isGreeted);
   }
 
   /** Written by hand: each step of a generator would be one more for every subscriber and batch. */
-  #follow(
-    filter: ChangeFilter,
-    start: ChangePosition,
-    greeting: ChangeBatch | null,
-  ): AsyncIterableIterator<ChangeBatch> {
+  #follow(filter: ChangeFilter, start: Round, isGreeted: boolean): AsyncIterableIterator<ChangeBatch> {
     let joined: Promise<Subscriber> | null = null;
-    let first = greeting;
+    let first = isGreeted ? makeBatch(filter, [], start) : null;
     const end = { done: true as const, value: undefined };
     return {
       next: async () => {
@@ -141,7 +137,7 @@ export class ChangeFeed {
     };
   }
 
-  async #join(filter: ChangeFilter, start: ChangePosition): Promise<Subscriber> {
+  async #join(filter: ChangeFilter, start: Round): Promise<Subscriber> {
     while (this.#reading) await this.#reading.catch(() => {});
     const topic = this.#topics.open(filter);
     const subscriber = new Subscriber({

@@ -1,3 +1,5 @@
+import { RequestError } from '../errors.ts';
+import { CHANGES_KEPT_MS } from './change-log.ts';
 import { type ChangePosition, comparePositions } from './cursor.ts';
 import { type ChangeBatch, makeBatch, type Round, type Topic } from './topic.ts';
 
@@ -7,10 +9,14 @@ import { type ChangeBatch, makeBatch, type Round, type Topic } from './topic.ts'
  */
 export const QUEUED_CHANGES_MAX = 2_000;
 
+/** What one is told who asks for changes that are no longer kept. */
+export const EXPIRED_MESSAGE =
+  'Changes behind this cursor are no longer kept. Read the list and liveCursor anew, and subscribe with that.';
+
 export interface SubscriberOptions {
   topic: Topic;
-  /** All up to here is known to it. */
-  start: ChangePosition;
+  /** All up to its head is known to it. */
+  start: Round;
   /** Behind its head, the topic tells it everything. */
   joinedIn: Round;
   /** Reads from the table what lies behind a place, up to the head of a round. Resolves when it could be read. */
@@ -22,6 +28,8 @@ export class Subscriber {
   readonly topic: Topic;
   readonly #readBetween: SubscriberOptions['readBetween'];
   #position: ChangePosition;
+  /** Of the changes behind that place, none was made before. */
+  #at: Date;
   /** What lies before its head is taken from the table, what comes behind it from the queue. */
   #tableEnd: Round;
   #queue: ChangeBatch[] = [];
@@ -31,7 +39,8 @@ export class Subscriber {
 
   constructor({ topic, start, joinedIn, readBetween }: SubscriberOptions) {
     this.topic = topic;
-    this.#position = start;
+    this.#position = start.head;
+    this.#at = start.at;
     this.#tableEnd = joinedIn;
     this.#readBetween = readBetween;
   }
@@ -48,7 +57,12 @@ export class Subscriber {
     this.#wakeUp();
   }
 
-  /** Waits for what comes next. @returns null once it was ended */
+  /**
+   * Waits for what comes next.
+   *
+   * @returns null once it was ended
+   * @throws {RequestError} CURSOR_EXPIRED, where it is so far behind that what it misses is no longer kept
+   */
   async take(): Promise<ChangeBatch | null> {
     while (!this.#isEnded) {
       const batch = await this.#takeNext();
@@ -73,8 +87,10 @@ export class Subscriber {
   }
 
   async #takeFromTable(): Promise<ChangeBatch | null> {
+    if (Date.now() - this.#at.getTime() > CHANGES_KEPT_MS) throw new RequestError('CURSOR_EXPIRED', EXPIRED_MESSAGE);
     const batch = await this.#readBetween(this.topic, this.#position, this.#tableEnd);
     this.#position = batch.position;
+    this.#at = batch.round.at;
     return batch.changes.length > 0 ? batch : null;
   }
 
@@ -83,6 +99,7 @@ export class Subscriber {
     const known = this.#position;
     if (comparePositions(batch.position, known) <= 0) return null;
     this.#position = batch.position;
+    this.#at = batch.round.at;
     const isNew = (change: ChangePosition) => comparePositions(change, known) > 0;
     if (batch.changes.every(isNew)) return batch;
     // It came with a cursor that is ahead of this process, or in the middle of what is coalesced.

@@ -93,9 +93,11 @@ async function take(iterator: AsyncIterableIterator<ChangeBatch>, count: number)
 
 const countOf = (batches: ChangeBatch[]) => batches.reduce((sum, { changes }) => sum + changes.length, 0);
 
-/** Waits until the feed has passed a place. */
-const untilPassed = (environmentId: string, place: ChangeCursor) =>
-  until(() => cursorOf(environmentId).xid > place.xid, 'the feed to go on');
+/** Waits until the feed has passed everything in the log. */
+async function untilPassed(environmentId: string) {
+  const { rows } = await pool.query('select max(xid::text::bigint)::text as xid from delivery_changes');
+  await until(() => cursorOf(environmentId).xid > BigInt(rows[0].xid), 'the feed to go on');
+}
 
 describe('a batch', () => {
   it('is the same object for all subscribers who want the same, and its cursor for all of the environment', async () => {
@@ -136,7 +138,7 @@ describe('a batch', () => {
     const after = cursorOf(environmentId);
     const changedAt = new Date(Date.now() - 3_600_000);
     await insert([environmentId], { count: 1_500, changedAt });
-    await untilPassed(environmentId, after);
+    await untilPassed(environmentId);
     const iterator = await open({ environmentId }, { ...after, at: changedAt });
     const batches = await take(iterator, 1_500);
     expect(decodeCursor(batches[0]?.cursor as string)?.at).toEqual(changedAt);
@@ -182,11 +184,22 @@ describe('a subscriber who does not read', () => {
     for (const iterator of [slow, fast]) await iterator.return?.();
   });
 
+  it('is ended with CURSOR_EXPIRED where it has fallen behind what is kept', async () => {
+    const environmentId = randomUUID();
+    const after = cursorOf(environmentId);
+    await insert([environmentId], { count: 1_500, changedAt: new Date(Date.now() - 90_000_000) });
+    await untilPassed(environmentId);
+    const iterator = await open({ environmentId }, after);
+    expect((await iterator.next()).value.changes).toHaveLength(1_000);
+    await expect(iterator.next()).rejects.toMatchObject({ code: 'CURSOR_EXPIRED' });
+    await iterator.return?.();
+  });
+
   it('shares the pages with others at the same place', async () => {
     const environmentId = randomUUID();
     const after = cursorOf(environmentId);
     await insert([environmentId], { count: 1_500 });
-    await untilPassed(environmentId, after);
+    await untilPassed(environmentId);
     const iterators = await Promise.all(Array.from({ length: 50 }, () => open({ environmentId }, after)));
     const told = await Promise.all(iterators.map((iterator) => take(iterator, 1_500)));
     for (const batches of told) expect(batches[0]).toBe(told[0]?.[0]);
@@ -234,7 +247,7 @@ describe('the feed', () => {
     const environmentId = randomUUID();
     const after = cursorOf(environmentId);
     await insert([environmentId], { count: 5 });
-    await untilPassed(environmentId, after);
+    await untilPassed(environmentId);
     const gone = await open({ environmentId }, after);
     const left = gone.next();
     await gone.return?.();
