@@ -9,12 +9,15 @@ import { Recorder } from './deliver/recorder.ts';
 import { Retention } from './deliver/retention.ts';
 import { Scheduler } from './deliver/scheduler.ts';
 import { Sender } from './deliver/sender.ts';
+import { StatsKeeper } from './deliver/stats-keeper.ts';
 import { makeAddressPolicy } from './domain/address.ts';
 import { Endpoints } from './endpoints/endpoints.ts';
 import { StartupError } from './errors.ts';
 import type { Services } from './graphql/context.ts';
 import { startHttpServer } from './http/server.ts';
 import { ChangeFeed } from './live/change-feed.ts';
+import { HealthWatches } from './live/health-watch.ts';
+import { StatsWatches } from './live/stats-watch.ts';
 import { createLog, type Log } from './log.ts';
 import { Publisher } from './publish/publisher.ts';
 import { DeliveryQueue } from './queue/delivery-queue.ts';
@@ -23,6 +26,9 @@ import { openDataDir } from './storage/data-dir.ts';
 import { openDatabase } from './storage/database.ts';
 import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
 import { migrate } from './storage/migrate.ts';
+import { readEndpointHealth } from './storage/read-endpoint-health.ts';
+import { readLiveCounts } from './storage/read-live-counts.ts';
+import { readWaiting } from './storage/read-waiting.ts';
 import { Signals } from './storage/signals.ts';
 
 const USER_AGENT = 'Posthorn/0.1.0';
@@ -94,6 +100,7 @@ async function startParts(
       new LaneRunner({ pool, courier, streaks, signals, log }),
       new Scheduler({ ...deliveries, log }),
       new Retention({ pool, log, retentionDays: config.retentionDays }),
+      new StatsKeeper({ pool, log }),
     ];
     stops.push(async () => {
       const stopped = Promise.all(parts.map((part) => part.stop())).then(() => true);
@@ -109,10 +116,18 @@ async function startParts(
     signals.on('posthorn_changes', () => feed.wake());
     await feed.start();
     stops.push(() => feed.stop());
+    const stats = new StatsWatches({
+      readCounts: (range) => readLiveCounts(pool, range),
+      readWaiting: (environmentId, endpointId) => readWaiting(pool, environmentId, endpointId),
+      log,
+    });
+    stops.push(() => stats.stop());
+    const health = new HealthWatches({ readHealth: (endpointIds) => readEndpointHealth(pool, endpointIds), log });
+    stops.push(() => health.stop());
     const publisher = new Publisher({ ...deliveries, log });
     const endpoints = new Endpoints({ prisma, encryptionKey });
     const authenticator = new Authenticator(database, rootKey);
-    services = { prisma, authenticator, publisher, endpoints, deliveries, feed, log };
+    services = { prisma, authenticator, publisher, endpoints, deliveries, feed, stats, health, log };
   }
   const server = await startHttpServer({
     host: config.host,

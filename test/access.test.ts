@@ -237,6 +237,7 @@ const FIELDS: [field: string, scopes: string[], document: string][] = [
   ['Query.deliveries', READ, '{ deliveries { edges { node { id } } } }'],
   ['Query.deliveryAttempt', READ, '{ deliveryAttempt(id: "ATT") { id } }'],
   ['Query.deliveryAttempts', READ, '{ deliveryAttempts { edges { node { id } } } }'],
+  ['Query.deliveryStats', ['DELIVERIES_READ'], '{ deliveryStats { waiting endpoints { endpoint { id } } } }'],
   ['node of Organization', ALL_SCOPES, '{ node(id: "ORG") { ... on Organization { name } } }'],
   ['node of Environment', ALL_SCOPES, '{ node(id: "ENV") { ... on Environment { name } } }'],
   ['node of ApiKey', ['API_KEYS_MANAGE'], '{ node(id: "KEY") { ... on ApiKey { name } } }'],
@@ -246,6 +247,7 @@ const FIELDS: [field: string, scopes: string[], document: string][] = [
   ['node of Delivery', READ, '{ node(id: "DLV") { ... on Delivery { status } } }'],
   ['node of DeliveryAttempt', READ, '{ node(id: "ATT") { ... on DeliveryAttempt { number } } }'],
   ['Event.deliveries', READ, '{ node(id: "EVT") { ... on Event { deliveries { edges { node { id } } } } } }'],
+  ['Endpoint.health', ['DELIVERIES_READ'], '{ endpoint(id: "EP") { health { state } } }'],
   ['Query.liveCursor', ['DELIVERIES_READ'], '{ liveCursor }'],
   [
     'Subscription.eventChanges',
@@ -253,6 +255,8 @@ const FIELDS: [field: string, scopes: string[], document: string][] = [
     'subscription { eventChanges(eventId: "EVT") { cursor event { id } } }',
   ],
   ['Subscription.deliveryChanges', ['DELIVERIES_READ'], 'subscription { deliveryChanges { cursor } }'],
+  ['Subscription.deliveryStats', ['DELIVERIES_READ'], 'subscription { deliveryStats { waiting } }'],
+  ['Subscription.endpointHealth', ['DELIVERIES_READ'], 'subscription { endpointHealth(endpointId: "EP") { state } }'],
   ...(
     [
       ['createEnvironment', 'API_KEYS_MANAGE', `organizationId: "org_${NO}", name: "x"`],
@@ -312,7 +316,7 @@ describe('scopes', () => {
 
   const fill = (document: string) => document.replace(/"([A-Z]+)"/g, (_, name) => JSON.stringify(ids[name]));
 
-  /** Runs an operation; of a subscription only what comes before the first change. @returns codes of its errors */
+  /** Runs an operation; of a subscription only what comes up to the first item. @returns codes of its errors */
   async function run(document: string, key: string): Promise<string[]> {
     if (!document.startsWith('subscription')) {
       const { data, errors } = await bed.graphql(fill(document), {}, { key });
@@ -323,7 +327,7 @@ describe('scopes', () => {
     const response = await fetch(`${bed.url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${key}` },
-      body: JSON.stringify({ query: document }),
+      body: JSON.stringify({ query: fill(document) }),
       signal: controller.signal,
     });
     expect(response.headers.get('content-type')).toContain('text/event-stream');

@@ -23,9 +23,9 @@ import {
   type FeedEnd,
   type Follower,
   openFeed,
-  type Transport,
   useFollowers,
 } from './support/feed-clients.ts';
+import type { Transport } from './support/following.ts';
 import { ROOT_KEY, until, useTestBed } from './support/posthorn.ts';
 import { useProcesses, waitUntilStarted } from './support/processes.ts';
 import { useReceiver } from './support/receiver.ts';
@@ -1021,12 +1021,12 @@ describe('a feed by itself', () => {
     const subject = makeSubject();
     await insertChanges(bed.database, subject, 'FAILED');
     const filter = { environmentId: subject.environmentId };
-    const first = await feed.subscribe(filter, { xid: 1n, id: 0n });
+    const first = await feed.subscribe(filter, { xid: 1n, id: 0n, at: new Date() });
     const gone = first.next();
     await until(() => fails === 1, 'a read that fails');
     await first.return?.();
     expect((await gone).done).toBe(true);
-    const second = await feed.subscribe(filter, { xid: 1n, id: 0n });
+    const second = await feed.subscribe(filter, { xid: 1n, id: 0n, at: new Date() });
     const { value } = await second.next();
     await second.return?.();
     expect((value as ChangeBatch).changes).toMatchObject([{ status: 'FAILED' }]);
@@ -1068,18 +1068,17 @@ describe('a feed by itself', () => {
     const subscriber = new Subscriber({
       topic,
       start: position(0),
-      joinedAt: position(0),
+      joinedIn: { head: position(0), at: new Date() },
       readBetween: async (_, after, upTo) => {
-        reads.push([after.id, upTo.id]);
-        const head = upTo;
-        return makeBatch(filter, makeChanges(Number(after.id), Number(upTo.id)), head, { head, readAt: new Date() });
+        reads.push([after.id, upTo.head.id]);
+        return makeBatch(filter, makeChanges(Number(after.id), Number(upTo.head.id)), upTo);
       },
     });
     topic.subscribers.add(subscriber);
     const ROUND = 500;
     for (let from = 0; from < 30_000; from += ROUND) {
       const head = position(from + ROUND);
-      topic.tell(makeChanges(from, from + ROUND), { head, readAt: new Date() });
+      topic.tell(makeChanges(from, from + ROUND), { head, at: new Date() });
     }
     const told: bigint[] = [];
     while (told.length < 30_000) told.push(...((await subscriber.take())?.changes ?? []).map(({ id }) => id));

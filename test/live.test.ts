@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { createClient } from 'graphql-ws';
 import pg from 'pg';
-import { afterEach, describe, expect, it } from 'vitest';
-import { WebSocket } from 'ws';
+import { describe, expect, it } from 'vitest';
 import { decodeId } from '../src/domain/ids.ts';
 import { ChangeFeed } from '../src/live/change-feed.ts';
 import { decodeCursor, encodeCursor } from '../src/live/cursor.ts';
 import { createLog } from '../src/log.ts';
 import { Signals } from '../src/storage/signals.ts';
-import { ROOT_KEY, type Tenant, until, useTestBed } from './support/posthorn.ts';
+import { type FollowOptions, findFeedError, useFollowing } from './support/following.ts';
+import { type Tenant, until, useTestBed } from './support/posthorn.ts';
 import { type ReceiverAnswer, useReceiver } from './support/receiver.ts';
 
 const bed = useTestBed();
@@ -31,119 +30,26 @@ interface Batch {
   cursor: string;
 }
 
-interface FeedOptions {
+interface FeedOptions extends Omit<FollowOptions, 'query' | 'variables'> {
   /** @default everything that {@link Change} has */
   fields?: string;
   filter?: Record<string, unknown>;
   after?: string;
-  /** @default the operator's key; null: none */
-  key?: string | null;
-  /** @default the bed's first process */
-  url?: string;
 }
 
 const ALL_FIELDS = `status previousStatus changedAt delivery { id event { id } endpoint { id } }
   attempt { number trigger status }`;
 
-const toOperation = ({ fields = ALL_FIELDS, filter, after }: FeedOptions) => ({
+const toOperation = ({ fields = ALL_FIELDS, filter, after, ...options }: FeedOptions): FollowOptions => ({
+  ...options,
   query: `subscription ($filter: DeliveryChangeFilter, $after: String) {
     deliveryChanges(filter: $filter, after: $after) { cursor changes { ${fields} } } }`,
   variables: { filter, after },
 });
 
-/** The feed refused to go on: with an error of GraphQL, or a close code. */
-class FeedError extends Error {
-  readonly code: string | number;
-  /** Of the HTTP response. */
-  readonly status: number | undefined;
-
-  constructor(code: string | number, { status, ...options }: ErrorOptions & { status?: number } = {}) {
-    super(`The feed ended with ${code}.`, options);
-    this.code = code;
-    this.status = status;
-  }
-}
-
-function toFeedError(errors: readonly { extensions?: unknown }[], status?: number) {
-  const extensions = errors[0]?.extensions as { code: string } | undefined;
-  return new FeedError(extensions?.code ?? 'no code', { cause: errors, status });
-}
-
-/** Ends what a test left open. */
-const cleanUps = new Set<() => unknown>();
-
-afterEach(async () => {
-  for (const cleanUp of cleanUps) await cleanUp();
-  cleanUps.clear();
-});
-
-async function* followWebsocket(options: FeedOptions): AsyncGenerator<Batch> {
-  const { key = ROOT_KEY, url = bed.url } = options;
-  const client = createClient({
-    url: `${url.replace('http', 'ws')}/graphql`,
-    webSocketImpl: WebSocket,
-    connectionParams: key === null ? {} : { authorization: `Bearer ${key}` },
-    retryAttempts: 0,
-  });
-  const end = () => client.terminate();
-  cleanUps.add(end);
-  try {
-    for await (const { data, errors } of client.iterate<{ deliveryChanges: Batch }>(toOperation(options))) {
-      if (errors) throw toFeedError(errors);
-      if (data) yield data.deliveryChanges;
-    }
-  } catch (error) {
-    if (error instanceof FeedError) throw error;
-    throw Array.isArray(error) ? toFeedError(error) : new FeedError((error as { code: number }).code);
-  } finally {
-    end();
-    cleanUps.delete(end);
-  }
-}
-
-async function* followSse(options: FeedOptions): AsyncGenerator<Batch> {
-  const { key = ROOT_KEY, url = bed.url } = options;
-  const abort = new AbortController();
-  const end = () => abort.abort();
-  cleanUps.add(end);
-  try {
-    const response = await fetch(`${url}/graphql`, {
-      method: 'POST',
-      headers: {
-        accept: 'text/event-stream',
-        'content-type': 'application/json',
-        ...(key === null ? {} : { authorization: `Bearer ${key}` }),
-      },
-      body: JSON.stringify(toOperation(options)),
-      signal: abort.signal,
-    });
-    expect(response.headers.get('content-type')).toContain('text/event-stream');
-    for await (const { event, data } of parseEvents(response.body as ReadableStream<Uint8Array>)) {
-      if (event === 'complete') return;
-      if (event !== 'next') continue;
-      const result = JSON.parse(data);
-      if (result.errors) throw toFeedError(result.errors, response.status);
-      yield result.data.deliveryChanges;
-    }
-  } finally {
-    end();
-    cleanUps.delete(end);
-  }
-}
-
-/** Events of a stream, as the HTML standard's section "Server-sent events" has them. */
-async function* parseEvents(stream: ReadableStream<Uint8Array>) {
-  let text = '';
-  for await (const chunk of stream.pipeThrough(new TextDecoderStream() as never) as unknown as AsyncIterable<string>) {
-    const blocks = (text + chunk).split('\n\n');
-    text = blocks.pop() ?? '';
-    for (const block of blocks) {
-      const fields = block.split('\n').map((line) => /^([^:]*): ?(.*)$/.exec(line) ?? ['', '', '']);
-      const find = (name: string) => fields.filter((field) => field[1] === name).map((field) => field[2] ?? '');
-      yield { event: find('event')[0] ?? 'message', data: find('data').join('\n') };
-    }
-  }
-}
+const { follow: followAny } = useFollowing(bed);
+const followWebsocket = (options: FeedOptions) => followAny<Batch>('WebSocket', toOperation(options));
+const followSse = (options: FeedOptions) => followAny<Batch>('SSE', toOperation(options));
 
 type Follow = (options: FeedOptions) => AsyncGenerator<Batch>;
 
@@ -157,19 +63,8 @@ async function collect(feed: AsyncGenerator<Batch>, count: number): Promise<Chan
   return changes;
 }
 
-/** The error that a feed ends with. */
-async function findError(feed: AsyncGenerator<Batch>): Promise<FeedError | null> {
-  try {
-    for await (const _ of feed);
-    return null;
-  } catch (error) {
-    if (error instanceof FeedError) return error;
-    throw error;
-  }
-}
-
 /** The code that a feed ends with. */
-const findEnd = async (feed: AsyncGenerator<Batch>) => (await findError(feed))?.code;
+const findEnd = async (feed: AsyncGenerator<Batch>) => (await findFeedError(feed))?.code;
 
 /** A cursor behind everything that is settled now: what is published from here on comes after it. */
 async function cursorOfNow(environmentId = ENVIRONMENT_ID): Promise<string> {
@@ -408,7 +303,7 @@ describe('a wrong key', () => {
     ['missing', null],
   ])('that is %s closes a WebSocket with 4403 and answers SSE with 401', async (_, key) => {
     expect(await findEnd(followWebsocket({ key }))).toBe(4403);
-    expect(await findError(followSse({ key }))).toMatchObject({ code: 'UNAUTHENTICATED', status: 401 });
+    expect(await findFeedError(followSse({ key }))).toMatchObject({ code: 'UNAUTHENTICATED', status: 401 });
   });
 });
 

@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  for (const table of ['delivery_attempts', 'deliveries', 'events', 'delivery_changes']) {
+  for (const table of ['delivery_attempts', 'deliveries', 'events', 'delivery_changes', 'publications']) {
     await bed.database.query(`delete from ${table}`);
   }
 });
@@ -71,9 +71,17 @@ async function insertEvents(count: number, options: InsertOptions = {}): Promise
   for (const [index, status] of statuses.entries()) {
     const deliveryIds = events.map((event) => event.deliveryIds[index]);
     await bed.database.query(
-      `insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, status, max_retries, attempt_count)
-       select id, $3, $4, event_id, $5, $6::delivery_status, 9, 2 from unnest($1::uuid[], $2::uuid[]) as i(id, event_id)`,
-      [deliveryIds, ids, organization, environment, index === 0 ? endpoint.uuid : idOf(0), status],
+      `insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, status, max_retries, attempt_count, updated_at)
+       select id, $3, $4, event_id, $5, $6::delivery_status, 9, 2, $7 from unnest($1::uuid[], $2::uuid[]) as i(id, event_id)`,
+      [
+        deliveryIds,
+        ids,
+        organization,
+        environment,
+        index === 0 ? endpoint.uuid : idOf(0),
+        status,
+        new Date(Date.now() - ageMs),
+      ],
     );
     await bed.database.query(
       `insert into delivery_attempts (id, organization_id, environment_id, delivery_id, event_id, endpoint_id, number,
@@ -100,8 +108,15 @@ async function countRows(events?: OldEvent[]) {
 const NOTHING = { events: 0, deliveries: 0, attempts: 0 };
 const allOf = (count: number) => ({ events: count, deliveries: count, attempts: 2 * count });
 
+/** What is deleted: events older than they are kept, and not changed for two days. */
+const oldEvents = (after: string | null = null, publishedBefore = new Date(Date.now() - KEPT_MS)) => ({
+  publishedBefore,
+  unchangedSince: new Date(Date.now() - 2 * DAY_MS),
+  after,
+});
+
 const deleteBatch = (after: string | null = null) =>
-  inTransaction(pool, (client) => deleteOldEvents(client, new Date(Date.now() - KEPT_MS), after));
+  inTransaction(pool, (client) => deleteOldEvents(client, oldEvents(after)));
 
 /** Deletes as {@link Retention} does. @returns how many batches had something to look at */
 async function deleteAll(): Promise<number> {
@@ -209,9 +224,17 @@ describe('deleteOldEvents', () => {
   it('deletes nothing where the transaction is rolled back', async () => {
     await insertEvents(3);
     const { client, end } = await begin();
-    await deleteOldEvents(client, new Date(), null);
+    await deleteOldEvents(client, oldEvents(null, new Date()));
     await end('rollback');
     expect(await countRows()).toEqual(allOf(3));
+  });
+
+  it('keeps an event as long as the live feed may tell of a change of its deliveries', async () => {
+    const [changed, other] = (await insertEvents(2)) as [OldEvent, OldEvent];
+    await bed.database.query('update deliveries set updated_at = now() where id = $1', [changed.deliveryId]);
+    await deleteAll();
+    expect(await countRows([changed])).toEqual(allOf(1));
+    expect(await countRows([other])).toEqual(NOTHING);
   });
 
   it('deletes everything once where several do it at once', async () => {
@@ -227,14 +250,14 @@ describe('deleteOldEvents', () => {
   it('a time before 1970, of a retention of 57 years and more, deletes nothing: its ID was none', async () => {
     await insertEvents(1);
     const longAgo = new Date(Date.now() - 36_500 * DAY_MS);
-    const result = await inTransaction(pool, (client) => deleteOldEvents(client, longAgo, null));
+    const result = await inTransaction(pool, (client) => deleteOldEvents(client, oldEvents(null, longAgo)));
     expect(result).toBe(null);
     expect(await countRows()).toEqual(allOf(1));
   });
 
   it('gives the key of a deleted event free', async () => {
     const { id } = await bed.publish({ type: 'unheard.of', idempotencyKey: 'once' });
-    await inTransaction(pool, (client) => deleteOldEvents(client, new Date(Date.now() + 1_000), null));
+    await inTransaction(pool, (client) => deleteOldEvents(client, oldEvents(null, new Date(Date.now() + 1_000))));
     expect((await bed.publish({ type: 'unheard.of', idempotencyKey: 'once' })).id).not.toBe(id);
   });
 });
@@ -270,7 +293,7 @@ describe('deleting beside a retry by hand', () => {
   ])('%s of an event that is being deleted waits, and then finds nothing', async (_, retry) => {
     const [event] = (await insertEvents(1)) as [OldEvent];
     const { client, end } = await begin();
-    await deleteOldEvents(client, new Date(Date.now() - KEPT_MS), null);
+    await deleteOldEvents(client, oldEvents());
     const answer = retry(event);
     await untilSomebodyWaits();
     await end('commit');
@@ -284,7 +307,7 @@ describe('deleting beside a retry by hand', () => {
   ])('%s of an event whose deletion was rolled back queues it, and it stays', async (_, retry) => {
     const [event] = (await insertEvents(1)) as [OldEvent];
     const { client, end } = await begin();
-    await deleteOldEvents(client, new Date(Date.now() - KEPT_MS), null);
+    await deleteOldEvents(client, oldEvents());
     const answer = retry(event);
     await untilSomebodyWaits();
     await end('rollback');
@@ -302,7 +325,7 @@ describe('deleting beside a retry by hand', () => {
     await untilSomebodyWaits();
     const { rows } = await client.query('select id from events for update skip locked');
     expect(rows).toEqual([]);
-    await deleteOldEvents(client, new Date(Date.now() - KEPT_MS), null);
+    await deleteOldEvents(client, oldEvents());
     await end('commit');
     expect(await answer).toMatchObject({ __typename: 'RetryEventPayload', endpointCount: 1 });
     await deleteAll();
@@ -328,6 +351,9 @@ describe('deleting beside a retry by hand', () => {
   });
 });
 
+/** Tells that statistics have counted all that is stored, as workers do. */
+const markCounted = () => bed.database.query('update stats_position set xid = pg_snapshot_xmax(pg_current_snapshot())');
+
 describe('deleteOldChanges', () => {
   const insertChanges = (count: number, ageMs: number) =>
     bed.database.query(
@@ -342,6 +368,7 @@ describe('deleteOldChanges', () => {
   it('deletes what is older, 5,000 at once, and leaves what is younger', async () => {
     await insertChanges(5_003, 2 * DAY_MS);
     await insertChanges(7, 0);
+    await markCounted();
     const before = new Date(Date.now() - DAY_MS);
     expect(await deleteOldChanges(pool, before)).toBe(true);
     expect(await countChanges()).toBe(10);
@@ -349,6 +376,31 @@ describe('deleteOldChanges', () => {
     expect(await countChanges()).toBe(7);
     expect(await deleteOldChanges(pool, before)).toBe(false);
     expect(await countChanges()).toBe(7);
+  });
+
+  it('leaves what statistics have not counted yet, for a week', async () => {
+    await insertChanges(3, 6 * DAY_MS);
+    await insertChanges(2, 8 * DAY_MS);
+    const before = new Date(Date.now() - DAY_MS);
+    await deleteOldChanges(pool, before);
+    expect(await countChanges()).toBe(3);
+    await markCounted();
+    await deleteOldChanges(pool, before);
+    expect(await countChanges()).toBe(0);
+  });
+
+  it('deletes publications as it does changes', async () => {
+    await bed.database.query(
+      `insert into publications (environment_id, events, published_at) values (gen_random_uuid(), 1, now() - interval '25 hours'),
+         (gen_random_uuid(), 1, now() - interval '8 days'), (gen_random_uuid(), 2, now())`,
+    );
+    const count = async () => (await bed.database.query('select 1 from publications')).length;
+    const before = new Date(Date.now() - DAY_MS);
+    await deleteOldChanges(pool, before, 'publications');
+    expect(await count()).toBe(2);
+    await markCounted();
+    await deleteOldChanges(pool, before, 'publications');
+    expect(await count()).toBe(1);
   });
 
   it('has nothing to do where there is nothing', async () => {
@@ -376,7 +428,13 @@ describe('the sweep', () => {
 
   it('deletes events older than the days that they are kept, batch after batch, and changes of the day before', async () => {
     await bed.publish({ type: 'old.event' });
-    await bed.database.query(`update delivery_changes set changed_at = now() - interval '25 hours'`);
+    await bed.database.query(`update delivery_changes set changed_at = now() - interval '26 hours'`);
+    await bed.database.query(`update publications set published_at = now() - interval '26 hours'`);
+    await bed.database.query(
+      `insert into delivery_stats select gen_random_uuid(), gen_random_uuid(), seconds, now() - age, 1, 0, 0, 0, 0, 0, '{}'
+       from (values (60, '47 hours'::interval), (60, '50 hours'), (3600, '29 days'), (3600, '31 days')) as x(seconds, age)`,
+    );
+    await markCounted();
     await insertEvents(401, { ageMs: 31 * DAY_MS });
     const young = await insertEvents(2, { ageMs: 29 * DAY_MS });
     await withRetention(async (_, tick) => {
@@ -384,7 +442,12 @@ describe('the sweep', () => {
       await until(async () => (await countRows())?.events === 3, 'the old events to go');
     });
     expect(await countRows(young)).toEqual(allOf(2));
-    expect(await bed.database.query('select 1 from delivery_changes')).toEqual([]);
+    for (const table of ['delivery_changes', 'publications']) {
+      expect(await bed.database.query(`select 1 from ${table}`)).toEqual([]);
+    }
+    const stats = `select resolution_seconds || ' ' || (now() - starts_at < interval '29 days 1 minute') as kept
+      from delivery_stats order by resolution_seconds`;
+    expect(await bed.database.query(stats)).toEqual([{ kept: '60 true' }, { kept: '3600 true' }]);
     await expectNoOrphans();
   });
 

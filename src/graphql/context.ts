@@ -5,6 +5,8 @@ import type { DeliveryChangerOptions } from '../deliver/change-deliveries.ts';
 import type { Endpoints } from '../endpoints/endpoints.ts';
 import type { PrismaClient } from '../generated/prisma/client.ts';
 import type { ChangeFeed } from '../live/change-feed.ts';
+import type { HealthWatches } from '../live/health-watch.ts';
+import type { StatsWatches } from '../live/stats-watch.ts';
 import type { Log } from '../log.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { EventSummary } from './event-summary.ts';
@@ -17,6 +19,8 @@ export interface Services {
   endpoints: Endpoints;
   deliveries: DeliveryChangerOptions;
   feed: ChangeFeed;
+  stats: StatsWatches;
+  health: HealthWatches;
   log: Log;
 }
 

@@ -1,12 +1,13 @@
 import { RequestError } from '../errors.ts';
 import { CHANGES_KEPT_MS, type DeliveryChange, hasReached } from '../live/change-log.ts';
-import { type ChangePosition, decodeCursor } from '../live/cursor.ts';
+import { type ChangeCursor, decodeCursor } from '../live/cursor.ts';
 import type { ChangeBatch, ChangeFilter, Round } from '../live/topic.ts';
 import { builder } from './builder.ts';
 import { loadChangeRow } from './change-rows.ts';
 import type { Context } from './context.ts';
 import { DeliveryStatusRef } from './delivery.ts';
 import { decodeArgument, decodeOptional } from './ids.ts';
+import { requireFound } from './require-found.ts';
 
 const COALESCE_MS_MIN = 100;
 const COALESCE_MS_MAX = 60_000;
@@ -154,7 +155,7 @@ builder.subscriptionField('eventChanges', (t) =>
     subscribe: async (_, args, context) => {
       const eventId = decodeArgument('Event', args.eventId, 'eventId');
       const { environmentId } = context.caller;
-      await requireRow(context.services.prisma.event.count({ where: { id: eventId, environmentId } }), 'eventId');
+      await requireFound(context.services.prisma.event.count({ where: { id: eventId, environmentId } }), 'eventId');
       const after = await readAfter(args.after, context);
       return context.services.feed.subscribe({ environmentId, eventId }, after, { isGreeted: true });
     },
@@ -174,18 +175,14 @@ async function readFilter(filter: typeof DeliveryChangeFilter.$inferInput, conte
   const deliveryId = decodeOptional('Delivery', filter.deliveryId, 'filter.deliveryId');
   const statuses = filter.statuses ?? undefined;
   if (statuses?.length === 0) throw new RequestError('BAD_USER_INPUT', 'filter.statuses must name at least one.');
-  if (eventId) await requireRow(prisma.event.count({ where: { id: eventId, environmentId } }), 'filter.eventId');
+  if (eventId) await requireFound(prisma.event.count({ where: { id: eventId, environmentId } }), 'filter.eventId');
   if (endpointId) {
-    await requireRow(prisma.endpoint.count({ where: { id: endpointId, environmentId } }), 'filter.endpointId');
+    await requireFound(prisma.endpoint.count({ where: { id: endpointId, environmentId } }), 'filter.endpointId');
   }
   if (deliveryId) {
-    await requireRow(prisma.delivery.count({ where: { id: deliveryId, environmentId } }), 'filter.deliveryId');
+    await requireFound(prisma.delivery.count({ where: { id: deliveryId, environmentId } }), 'filter.deliveryId');
   }
   return { environmentId, eventId, endpointId, deliveryId, statuses };
-}
-
-async function requireRow(counting: Promise<number>, argument: string) {
-  if ((await counting) === 0) throw new RequestError('BAD_USER_INPUT', `There is nothing with the ID in ${argument}.`);
 }
 
 function readCoalesceMs(coalesceMs: number | null | undefined) {
@@ -195,7 +192,7 @@ function readCoalesceMs(coalesceMs: number | null | undefined) {
 }
 
 /** @returns null where the feed is to begin now. @throws {RequestError} BAD_USER_INPUT, CURSOR_EXPIRED */
-async function readAfter(after: string | null | undefined, context: Context): Promise<ChangePosition | null> {
+async function readAfter(after: string | null | undefined, context: Context): Promise<ChangeCursor | null> {
   const { caller, services, lastEventId } = context;
   const text = lastEventId ?? after;
   if (typeof text !== 'string') return null;
@@ -210,5 +207,5 @@ async function readAfter(after: string | null | undefined, context: Context): Pr
       'Changes behind this cursor are no longer kept. Read the list and liveCursor anew, and subscribe with that.';
     throw new RequestError('CURSOR_EXPIRED', message);
   }
-  return { xid: cursor.xid, id: cursor.id };
+  return cursor;
 }

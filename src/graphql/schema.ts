@@ -12,6 +12,8 @@ import './delivery-attempt.ts';
 import './delivery.ts';
 import './delivery-mutations.ts';
 import './delivery-changes.ts';
+import './delivery-stats.ts';
+import './endpoint-health.ts';
 import { builder } from './builder.ts';
 
 /** The executable schema. */

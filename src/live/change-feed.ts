@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 import { PollLoop } from '../poll-loop.ts';
 import { findLogHead, readChangesBetween, readSettledChanges, type SettledChanges } from './change-log.ts';
 import { type ChangePosition, encodeCursor } from './cursor.ts';
-import { Subscriber } from './subscriber.ts';
+import { QUEUED_CHANGES_MAX, Subscriber } from './subscriber.ts';
 import {
   type ChangeBatch,
   type ChangeFilter,
@@ -18,8 +18,8 @@ import {
   topicKey,
 } from './topic.ts';
 
-/** Changes of one round. */
-const ROUND_MAX = 500;
+/** Changes of one round: no more than a subscriber's queue takes. */
+const ROUND_MAX = QUEUED_CHANGES_MAX;
 /** Changes that one who is behind is told at once: more, so that catching up is quick. */
 const PAGE_MAX = 1_000;
 /** How often the table is looked at when no signal came. */
@@ -60,7 +60,7 @@ export class ChangeFeed {
     ttlAutopurge: true,
   });
   /** Up to where the log was read. */
-  #round: Round = { head: { xid: 0n, id: 0n }, readAt: new Date(0) };
+  #round: Round = { head: { xid: 0n, id: 0n }, at: new Date(0) };
   /** The read under way: who joins meanwhile would miss what it brings. */
   #reading: Promise<unknown> | null = null;
   #restsUntil = 0;
@@ -75,7 +75,7 @@ export class ChangeFeed {
 
   /** Finds the end of the log, and follows it from there. */
   async start(): Promise<void> {
-    await this.#lookForHead();
+    await this.#readOn();
     this.#loop.start();
   }
 
@@ -94,24 +94,24 @@ export class ChangeFeed {
    * who reads a list and goes on from here may be told again what the list shows, and misses nothing.
    */
   cursorOf(environmentId: string): string {
-    return encodeCursor({ environmentId, ...this.#round.head, at: this.#round.readAt });
+    return encodeCursor({ ...this.#round.head, environmentId, at: this.#round.at });
   }
 
   /**
    * Every change behind a place that fits the filter, in commit order, for as long as the iteration goes on. While the
    * database can't be reached, it waits.
    *
-   * @param after null: from now on, which is when this returns
+   * @param after place of a cursor, and its time; null: from now on, which is when this returns
    * @param isGreeted begin with a batch that has no changes
    */
   async subscribe(
     filter: ChangeFilter,
-    after: ChangePosition | null,
+    after: (ChangePosition & { at: Date }) | null,
     { isGreeted = false } = {},
   ): Promise<AsyncIterableIterator<ChangeBatch>> {
-    const start = after ?? (await findLogHead(this.#options.pool));
-    const greeting = isGreeted ? makeBatch(filter, [], start, { head: start, readAt: new Date() }) : null;
-    return this.#follow(filter, start, greeting);
+    const at = after?.at ?? new Date();
+    const head = after ?? (await findLogHead(this.#options.pool));
+    return this.#follow(filter, head, isGreeted ? makeBatch(filter, [], { head, at }) : null);
   }
 
   /** Written by hand: each step of a generator would be one more for every subscriber and batch. */
@@ -147,7 +147,7 @@ export class ChangeFeed {
     const subscriber = new Subscriber({
       topic,
       start,
-      joinedAt: this.#round.head,
+      joinedIn: this.#round,
       readBetween: (...range) => this.#readBetween(...range),
     });
     topic.subscribers.add(subscriber);
@@ -164,12 +164,7 @@ export class ChangeFeed {
 
   async #turn(): Promise<boolean> {
     await sleep(Math.max(0, this.#restsUntil - performance.now()));
-    const environmentIds = this.#topics.environmentIds;
-    if (environmentIds.length === 0) {
-      await this.#lookForHead();
-      return false;
-    }
-    const { changes, hasUnsettled } = await this.#readOn(environmentIds);
+    const { changes, hasUnsettled } = await this.#readOn();
     const told = this.#topics.distribute(changes, this.#round);
     const restMs = this.#findRestMs(told);
     this.#restsUntil = performance.now() + (hasUnsettled ? Math.max(restMs, UNSETTLED_MS) : restMs);
@@ -185,23 +180,22 @@ export class ChangeFeed {
     return Math.min(told * REST_MS_PER_SUBSCRIBER * (utilization > BUSY ? BUSY_FACTOR : 1), REST_MS_MAX);
   }
 
-  async #lookForHead() {
-    await this.#moveOn(async () => ({ head: await findLogHead(this.#options.pool) }));
-  }
-
-  #readOn(environmentIds: string[]): Promise<SettledChanges> {
-    const query = { after: this.#round.head, environmentIds, max: ROUND_MAX };
-    return this.#moveOn(() => readSettledChanges(this.#options.pool, query));
-  }
-
-  /** Moves the round on in the same turn of the event loop in which the read ends. */
-  async #moveOn<Found extends Pick<SettledChanges, 'head'>>(read: () => Promise<Found>): Promise<Found> {
-    const readAt = new Date();
-    const reading = read();
+  /**
+   * Moves the round on in the same turn of the event loop in which the read ends. Whoever joins before it began is told
+   * what it brings; who comes meanwhile has to wait, also where nobody listens and only the head is looked for.
+   */
+  async #readOn(): Promise<SettledChanges> {
+    const at = new Date();
+    const { environmentIds } = this.#topics;
+    const { pool } = this.#options;
+    const reading =
+      environmentIds.length === 0
+        ? findLogHead(pool).then((head) => ({ changes: [], head, hasUnsettled: false }))
+        : readSettledChanges(pool, { after: this.#round.head, environmentIds, max: ROUND_MAX });
     this.#reading = reading;
     try {
-      const found = await reading;
-      this.#round = { head: found.head, readAt };
+      const found: SettledChanges = await reading;
+      this.#round = { head: found.head, at: found.changes[ROUND_MAX - 1]?.changedAt ?? at };
       return found;
     } finally {
       this.#reading = null;
@@ -214,35 +208,34 @@ export class ChangeFeed {
   }
 
   /** A page of the table, as soon as it can be read. Those who are at one place share it. */
-  #readBetween(topic: Topic, after: ChangePosition, upTo: ChangePosition): Promise<ChangeBatch> {
+  #readBetween(topic: Topic, after: ChangePosition, upTo: Round): Promise<ChangeBatch> {
     const key = `${topicKey(topic.filter)} ${after.xid} ${after.id}`;
     const kept = this.#pages.get(key);
     if (kept) return kept;
-    const page = this.#readPage(topic, after, upTo).then((batch) => {
-      // All who wanted it have left. Who takes it for a page would come back for it, again and again.
-      if (!batch) this.#pages.delete(key);
-      return batch ?? makeBatch(topic.filter, [], after, { head: after, readAt: new Date() });
-    });
+    const page = this.#readPage(topic, after, upTo);
     this.#pages.set(key, page);
+    void page.then(({ position }) => {
+      // Nobody was left to read it for: whoever comes next begins anew.
+      if (position === after) this.#pages.delete(key);
+    });
     return page;
   }
 
-  /** @returns null where nobody waits for it any more */
-  async #readPage(topic: Topic, after: ChangePosition, upTo: ChangePosition): Promise<ChangeBatch | null> {
+  async #readPage(topic: Topic, after: ChangePosition, upTo: Round): Promise<ChangeBatch> {
     const { filter, subscribers } = topic;
-    const query = { environmentId: filter.environmentId, after, upTo, max: PAGE_MAX };
+    const query = { environmentId: filter.environmentId, after, upTo: upTo.head, max: PAGE_MAX };
     for (let waitMs = RETRY_MS_MIN; subscribers.size > 0; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
-      const readAt = new Date();
       try {
         const changes = await readChangesBetween(this.#options.pool, query);
-        const last = changes.at(-1);
-        const position = last && changes.length === PAGE_MAX ? last : upTo;
-        return makeBatch(filter, select(changes, filter), position, { head: position, readAt });
+        const last = changes[PAGE_MAX - 1];
+        const round = last ? { head: { xid: last.xid, id: last.id }, at: last.changedAt } : { ...upTo };
+        return makeBatch(filter, select(changes, filter), round);
       } catch (error) {
         this.#options.log.warn({ error: (error as Error).message, retryInMs: waitMs }, 'feed.read_failed');
         await sleep(waitMs);
       }
     }
-    return null;
+    // All who wanted it have left.
+    return makeBatch(filter, [], { head: after, at: upTo.at });
   }
 }

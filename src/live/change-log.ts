@@ -62,7 +62,8 @@ export async function readSettledChanges(
   });
   const changes = rows.filter((row) => row.id !== null).map(toChange);
   const [{ xmin, hasUnsettled }] = rows;
-  const head = changes.length === max ? (changes.at(-1) as DeliveryChange) : { xid: BigInt(xmin), id: 0n };
+  const last = changes[max - 1];
+  const head = last ? { xid: last.xid, id: last.id } : { xid: BigInt(xmin), id: 0n };
   return { changes, head, hasUnsettled };
 }
 

@@ -1,5 +1,5 @@
 import { type ChangePosition, comparePositions } from './cursor.ts';
-import { type ChangeBatch, makeBatch, type Topic } from './topic.ts';
+import { type ChangeBatch, makeBatch, type Round, type Topic } from './topic.ts';
 
 /**
  * Changes that may wait for a subscriber. One who has more before it is told from the table, at its own pace, until it
@@ -11,10 +11,10 @@ export interface SubscriberOptions {
   topic: Topic;
   /** All up to here is known to it. */
   start: ChangePosition;
-  /** Behind here, its topic tells it everything. */
-  joinedAt: ChangePosition;
-  /** Reads from the table what lies between two places. Resolves when it could be read. */
-  readBetween: (topic: Topic, after: ChangePosition, upTo: ChangePosition) => Promise<ChangeBatch>;
+  /** Behind its head, the topic tells it everything. */
+  joinedIn: Round;
+  /** Reads from the table what lies behind a place, up to the head of a round. Resolves when it could be read. */
+  readBetween: (topic: Topic, after: ChangePosition, upTo: Round) => Promise<ChangeBatch>;
 }
 
 /** Somebody who is told of changes: first from the table as far as it is behind, then with everybody else. */
@@ -22,17 +22,17 @@ export class Subscriber {
   readonly topic: Topic;
   readonly #readBetween: SubscriberOptions['readBetween'];
   #position: ChangePosition;
-  /** The table has what lies before it, the queue what comes behind it. */
-  #tableEnd: ChangePosition;
+  /** What lies before its head is taken from the table, what comes behind it from the queue. */
+  #tableEnd: Round;
   #queue: ChangeBatch[] = [];
   #queuedChanges = 0;
   #wakeUp: () => void = () => {};
   #isEnded = false;
 
-  constructor({ topic, start, joinedAt, readBetween }: SubscriberOptions) {
+  constructor({ topic, start, joinedIn, readBetween }: SubscriberOptions) {
     this.topic = topic;
     this.#position = start;
-    this.#tableEnd = joinedAt;
+    this.#tableEnd = joinedIn;
     this.#readBetween = readBetween;
   }
 
@@ -43,7 +43,7 @@ export class Subscriber {
     if (this.#queuedChanges > QUEUED_CHANGES_MAX) {
       this.#queue = [];
       this.#queuedChanges = 0;
-      this.#tableEnd = batch.position;
+      this.#tableEnd = batch.round;
     }
     this.#wakeUp();
   }
@@ -63,7 +63,7 @@ export class Subscriber {
   }
 
   async #takeNext(): Promise<ChangeBatch | null> {
-    if (comparePositions(this.#position, this.#tableEnd) < 0) return this.#takeFromTable();
+    if (comparePositions(this.#position, this.#tableEnd.head) < 0) return this.#takeFromTable();
     const batch = this.#queue.shift();
     if (batch) return this.#takeFromQueue(batch);
     await new Promise<void>((resolve) => {
@@ -87,6 +87,6 @@ export class Subscriber {
     if (batch.changes.every(isNew)) return batch;
     // It came with a cursor that is ahead of this process, or in the middle of what is coalesced.
     const changes = batch.changes.filter(isNew);
-    return changes.length > 0 ? makeBatch(this.topic.filter, changes, batch.position, batch.round) : null;
+    return changes.length > 0 ? makeBatch(this.topic.filter, changes, batch.round) : null;
   }
 }

@@ -18,7 +18,8 @@ export interface ChangeFilter {
 export interface Round {
   /** Place up to which its changes are complete. */
   head: ChangePosition;
-  readAt: Date;
+  /** What comes behind that place was not made before. */
+  at: Date;
 }
 
 /** What a subscriber is told at once. All subscribers of a topic are given the same object. */
@@ -43,6 +44,7 @@ export class Topic {
   toldAt = Date.now();
   /** What is coalesced: the latest change of each delivery, in commit order. */
   readonly #window = new Map<string, DeliveryChange>();
+  #flushedAt = 0;
   #windowRound: Round | null = null;
   #timer: NodeJS.Timeout | undefined;
 
@@ -60,7 +62,7 @@ export class Topic {
   /** Tells subscribers now. */
   tell(changes: DeliveryChange[], round: Round): void {
     this.toldAt = Date.now();
-    const batch = makeBatch(this.filter, changes, round.head, round);
+    const batch = makeBatch(this.filter, changes, round);
     for (const subscriber of this.subscribers) subscriber.offer(batch);
   }
 
@@ -72,7 +74,7 @@ export class Topic {
   #coalesce(changes: DeliveryChange[], round: Round, coalesceMs: number) {
     addLatest(this.#window, changes);
     this.#windowRound = round;
-    const waitMs = this.toldAt + coalesceMs - Date.now();
+    const waitMs = this.#flushedAt + coalesceMs - Date.now();
     if (waitMs <= 0 || this.#window.size >= WINDOW_CHANGES_MAX) this.#flush();
     else this.#timer ??= setTimeout(() => this.#flush(), waitMs);
   }
@@ -80,20 +82,17 @@ export class Topic {
   #flush() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#flushedAt = Date.now();
     const changes = [...this.#window.values()];
     this.#window.clear();
     this.tell(changes, this.#windowRound as Round);
   }
 }
 
-/** Makes a batch. @param position up to which everything that fits the filter is in it, or was told before */
-export function makeBatch(
-  { environmentId }: ChangeFilter,
-  changes: DeliveryChange[],
-  position: ChangePosition,
-  round: Round,
-): ChangeBatch {
-  return { changes, position, round, cursor: encodeCursor({ environmentId, ...position, at: round.readAt }) };
+/** Makes a batch. @param round up to whose head everything that fits the filter is in it, or was told before */
+export function makeBatch({ environmentId }: ChangeFilter, changes: DeliveryChange[], round: Round): ChangeBatch {
+  const { head, at } = round;
+  return { changes, position: head, round, cursor: encodeCursor({ ...head, environmentId, at }) };
 }
 
 /** The changes that fit a filter, and of those the latest of each delivery where it coalesces. */

@@ -19,22 +19,28 @@ export interface EventRow {
 }
 
 const SQL = `
-insert into events (
-  id, organization_id, environment_id, type, source_key, workflow_id, run_id, node_id, idempotency_key,
-  content_hash, body, content_type, endpoint_count, created_at)
-select id, "organizationId", "environmentId", type, "sourceKey", "workflowId", "runId", "nodeId", "idempotencyKey",
-  decode("contentHash", 'base64'), coalesce(convert_to(text, 'UTF8'), decode(bytes, 'base64')), "contentType",
-  "endpointCount", "createdAt"
-from json_to_recordset($1::json) as x(
-  id uuid, "organizationId" uuid, "environmentId" uuid, type text, "sourceKey" text, "workflowId" text, "runId" text,
-  "nodeId" text, "idempotencyKey" text, "contentHash" text, text text, bytes text, "contentType" text,
-  "endpointCount" int, "createdAt" timestamptz)
-on conflict (environment_id, idempotency_key) where idempotency_key is not null do nothing
-returning id`;
+with inserted as (
+  insert into events (
+    id, organization_id, environment_id, type, source_key, workflow_id, run_id, node_id, idempotency_key,
+    content_hash, body, content_type, endpoint_count, created_at)
+  select id, "organizationId", "environmentId", type, "sourceKey", "workflowId", "runId", "nodeId", "idempotencyKey",
+    decode("contentHash", 'base64'), coalesce(convert_to(text, 'UTF8'), decode(bytes, 'base64')), "contentType",
+    "endpointCount", "createdAt"
+  from json_to_recordset($1::json) as x(
+    id uuid, "organizationId" uuid, "environmentId" uuid, type text, "sourceKey" text, "workflowId" text, "runId" text,
+    "nodeId" text, "idempotencyKey" text, "contentHash" text, text text, bytes text, "contentType" text,
+    "endpointCount" int, "createdAt" timestamptz)
+  on conflict (environment_id, idempotency_key) where idempotency_key is not null do nothing
+  returning id, environment_id, created_at
+), published as (
+  insert into publications (environment_id, events, published_at)
+  select environment_id, count(*), max(created_at) from inserted group by environment_id
+)
+select id from inserted`;
 
 /**
- * Stores events. Where an idempotency key is taken, also by a transaction that commits meanwhile, the event is left
- * out. Rows go in by key, so that two transactions with the same keys wait for each other instead of deadlocking.
+ * Stores events, once in a transaction, and how many they are, for statistics. Where an idempotency key is taken, also
+ * by a transaction that commits meanwhile, the event is left out. Rows go in by key, so that two transactions with the same keys wait for each other instead of deadlocking.
  *
  * @returns IDs of the events stored
  */

@@ -69,15 +69,17 @@ with input as materialized (
   from updated where attempt_id is not null
 ), changed as (
   insert into delivery_changes
-    (environment_id, delivery_id, event_id, endpoint_id, status, previous_status, attempt_id, changed_at)
-  select environment_id, delivery_id, event_id, endpoint_id, status, previous_status, attempt_id, $2
+    (environment_id, delivery_id, event_id, endpoint_id, status, previous_status, attempt_id, attempt_trigger,
+    attempt_status, duration_ms, changed_at)
+  select environment_id, delivery_id, event_id, endpoint_id, status, previous_status, attempt_id, trigger,
+    attempt_status, duration_ms, $2
   from updated where status <> previous_status or attempt_id is not null
 )
 select delivery_id as "deliveryId", attempt_count as "attemptCount" from updated`;
 
 /**
  * Writes the states that deliveries step into, with the attempts behind them and the changes that the live feed
- * tells of, in one statement.
+ * tells of and statistics count, in one statement.
  *
  * @returns those written; a delivery whose plan has moved on is missing and was left as it is
  */

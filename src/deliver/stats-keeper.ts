@@ -1,0 +1,49 @@
+import type { Pool } from 'pg';
+import type { Log } from '../log.ts';
+import { PollLoop } from '../poll-loop.ts';
+import { countChanges } from '../storage/count-changes.ts';
+import { hasUncounted, moveStatsPosition, takeStatsPosition } from '../storage/stats-position.ts';
+import { inTransaction } from '../storage/transaction.ts';
+
+/** Statistics are so far behind what happened, or a little more. */
+const POLL_MS = 1_000;
+/** Changes of one transaction, and publications. */
+const ROWS_MAX = 20_000;
+
+export interface StatsKeeperOptions {
+  pool: Pool;
+  log: Log;
+}
+
+/**
+ * Keeps the statistics: counts what the change log tells, each change once. Every worker has a keeper, and at each turn
+ * one of them counts, whoever comes first.
+ */
+export class StatsKeeper {
+  readonly #pool: Pool;
+  readonly #loop: PollLoop;
+
+  constructor({ pool, log }: StatsKeeperOptions) {
+    this.#pool = pool;
+    this.#loop = new PollLoop({ name: 'stats-keeper', pollMs: POLL_MS, log, turn: () => this.#turn() });
+  }
+
+  start(): void {
+    this.#loop.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#loop.stop();
+  }
+
+  async #turn(): Promise<boolean> {
+    if (!(await hasUncounted(this.#pool))) return false;
+    return inTransaction(this.#pool, async (client) => {
+      const range = await takeStatsPosition(client, ROWS_MAX);
+      if (range === null || range.until <= range.from) return false;
+      await countChanges(client, range);
+      await moveStatsPosition(client, range.until);
+      return range.hasMore;
+    });
+  }
+}

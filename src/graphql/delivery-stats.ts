@@ -1,0 +1,267 @@
+import {
+  addCounts,
+  type DeliveryStats,
+  type EndpointStats,
+  NO_COUNTS,
+  toStats,
+  type Waiting,
+} from '../domain/delivery-stats.ts';
+import { type DurationPercentiles, readPercentiles } from '../domain/duration-histogram.ts';
+import { RequestError } from '../errors.ts';
+import type { StatsTick } from '../live/stats-watch.ts';
+import { readEndpointStats } from '../storage/read-endpoint-stats.ts';
+import { readStatsBuckets, type StatsWindow } from '../storage/read-stats-buckets.ts';
+import { readWaiting } from '../storage/read-waiting.ts';
+import { builder } from './builder.ts';
+import type { Context } from './context.ts';
+import { decodeOptional } from './ids.ts';
+import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from './pages.ts';
+import { requireFound } from './require-found.ts';
+import { checkInterval, chooseWindow } from './stats-window.ts';
+
+/** The largest Int of GraphQL, which answers nothing where a number is larger. */
+const INT_MAX = 2_147_483_647;
+/** A list of buckets counts as so many, which is how many there usually are: they cost the database next to nothing. */
+const BUCKETS_MULTIPLIER = 60;
+
+const toInt = (count: number): number => Math.min(count, INT_MAX);
+const perSecond = (count: number, { elapsedSeconds }: DeliveryStats): number =>
+  elapsedSeconds === 0 ? 0 : count / elapsedSeconds;
+const countAttempts = (stats: DeliveryStats): number => stats.attemptsSucceeded + stats.attemptsFailed;
+
+const DurationPercentilesRef = builder.objectRef<DurationPercentiles>('DurationPercentiles').implement({
+  description:
+    'How long attempts took, in whole milliseconds. Durations are counted in classes, so each is off by less than 20 %.',
+  fields: (t) => ({
+    p50: t.exposeInt('p50', { description: 'Half of the attempts took no longer.' }),
+    p95: t.exposeInt('p95', { description: '95 of 100 attempts took no longer.' }),
+    p99: t.exposeInt('p99', { description: '99 of 100 attempts took no longer.' }),
+  }),
+});
+
+export const DeliveryStatsRef = builder.objectRef<DeliveryStats>('DeliveryStats').implement({
+  description: 'What happened in some time, of an environment or of one endpoint. Counts end at 2,147,483,647.',
+  fields: (t) => ({
+    from: t.expose('from', { type: 'DateTime', description: 'The first moment of that time.' }),
+    to: t.expose('to', { type: 'DateTime', description: 'The first moment after it.' }),
+    published: t.int({
+      description: 'Of an environment: events published. Of an endpoint: deliveries made for it.',
+      resolve: ({ published }) => toInt(published),
+    }),
+    delivered: t.int({
+      description: 'Deliveries that an attempt delivered; once more where a delivered one was retried and arrived.',
+      resolve: ({ delivered }) => toInt(delivered),
+    }),
+    failed: t.int({
+      description: 'Deliveries that became dead letters; once more where one was retried by hand in vain.',
+      resolve: ({ failed }) => toInt(failed),
+    }),
+    retried: t.int({
+      description: 'Attempts that were retries, automatic or by hand.',
+      resolve: ({ retried }) => toInt(retried),
+    }),
+    attempts: t.int({
+      description: 'Attempts of every trigger that ended, or were recorded.',
+      resolve: (stats) => toInt(countAttempts(stats)),
+    }),
+    publishedPerSecond: t.float({
+      description: '`published` over the seconds of this time that have passed.',
+      resolve: (stats) => perSecond(stats.published, stats),
+    }),
+    deliveredPerSecond: t.float({
+      description: '`delivered` over the seconds of this time that have passed.',
+      resolve: (stats) => perSecond(stats.delivered, stats),
+    }),
+    failedPerSecond: t.float({
+      description: '`failed` over the seconds of this time that have passed.',
+      resolve: (stats) => perSecond(stats.failed, stats),
+    }),
+    retriedPerSecond: t.float({
+      description: '`retried` over the seconds of this time that have passed.',
+      resolve: (stats) => perSecond(stats.retried, stats),
+    }),
+    successRatio: t.float({
+      nullable: true,
+      description: 'Succeeded attempts of all attempts, from 0 to 1; null where there was no attempt.',
+      resolve: (stats) => {
+        const attempts = countAttempts(stats);
+        return attempts === 0 ? null : stats.attemptsSucceeded / attempts;
+      },
+    }),
+    durationMs: t.field({
+      type: DurationPercentilesRef,
+      nullable: true,
+      description:
+        'How long attempts took; null where there was none with a duration, which those made elsewhere do not have.',
+      resolve: ({ durations }) => readPercentiles(durations),
+    }),
+  }),
+});
+
+const EndpointDeliveryStatsRef = builder.objectRef<EndpointStats>('EndpointDeliveryStats').implement({
+  description: 'What happened at one endpoint.',
+  fields: (t) => ({
+    endpoint: t.prismaField({
+      type: 'Endpoint',
+      description: 'The endpoint; also when it was deleted since.',
+      resolve: (query, { endpointId }, _, { services }) =>
+        services.prisma.endpoint.findUniqueOrThrow({ ...query, where: { id: endpointId } }),
+    }),
+    stats: t.field({ type: DeliveryStatsRef, description: 'What happened there.', resolve: ({ stats }) => stats }),
+  }),
+});
+
+/** How many endpoints a list may give, for the cost of an operation. */
+const endpointsComplexity = ({ first }: { first?: number | null }) => ({
+  field: 1,
+  multiplier: Math.min(PAGE_SIZE_MAX, Math.max(1, first ?? PAGE_SIZE_DEFAULT)),
+});
+
+/** @throws {RequestError} BAD_USER_INPUT */
+function readFirst(first: number | null | undefined): number {
+  const count = first ?? PAGE_SIZE_DEFAULT;
+  if (count >= 1 && count <= PAGE_SIZE_MAX) return count;
+  throw new RequestError('BAD_USER_INPUT', `first must be from 1 to ${PAGE_SIZE_MAX}.`);
+}
+
+interface StatsHistory {
+  window: StatsWindow;
+  buckets: DeliveryStats[];
+  /** What waits now, read when it is asked for first. */
+  readWaiting: () => Promise<Waiting>;
+  now: Date;
+}
+
+const DeliveryStatsHistoryRef = builder.objectRef<StatsHistory>('DeliveryStatsHistory').implement({
+  description: 'What happened in a window of time, in equal buckets. It is a second or two behind what happens.',
+  fields: (t) => ({
+    buckets: t.field({
+      type: [DeliveryStatsRef],
+      description: 'Every bucket of the window, oldest first, also those in which nothing happened.',
+      complexity: { field: 1, multiplier: BUCKETS_MULTIPLIER },
+      resolve: ({ buckets }) => buckets,
+    }),
+    total: t.field({
+      type: DeliveryStatsRef,
+      description: 'All buckets taken together.',
+      resolve: ({ buckets, window, now }) => toStats(buckets.reduce(addCounts, NO_COUNTS), { ...window, now }),
+    }),
+    waiting: t.int({
+      description: 'Deliveries that wait now, whenever they were made: PENDING, RETRYING or HELD.',
+      resolve: async (history) => toInt((await history.readWaiting()).waiting),
+    }),
+    oldestWaitingAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the oldest delivery that waits was made; null where none waits.',
+      resolve: async (history) => (await history.readWaiting()).oldestWaitingAt,
+    }),
+    endpoints: t.field({
+      type: [EndpointDeliveryStatsRef],
+      description:
+        'What happened at each endpoint over the whole window, the most failed attempts first. Those where nothing happened are left out.',
+      complexity: endpointsComplexity,
+      args: {
+        first: t.arg.int({ defaultValue: PAGE_SIZE_DEFAULT, description: 'How many at the most: 1 to 100.' }),
+      },
+      resolve: async ({ window, now }, { first }, { services }) => {
+        const endpoints = await readEndpointStats(services.deliveries.pool, window, readFirst(first));
+        return endpoints.map(({ endpointId, counts }) => ({ endpointId, stats: toStats(counts, { ...window, now }) }));
+      },
+    }),
+  }),
+});
+
+async function readHistory({ services }: Context, window: StatsWindow, now: Date): Promise<StatsHistory> {
+  const { pool } = services.deliveries;
+  const counts = await readStatsBuckets(pool, window);
+  const bucketMs = window.bucketSeconds * 1_000;
+  const length = (window.to.getTime() - window.from.getTime()) / bucketMs;
+  const buckets = Array.from({ length }, (_, index) => {
+    const from = new Date(window.from.getTime() + index * bucketMs);
+    return toStats(counts.get(index) ?? NO_COUNTS, { from, to: new Date(from.getTime() + bucketMs), now });
+  });
+  let waiting: Promise<Waiting> | undefined;
+  const readOnce = () => {
+    waiting ??= readWaiting(pool, window.environmentId, window.endpointId);
+    return waiting;
+  };
+  return { window, buckets, now, readWaiting: readOnce };
+}
+
+builder.queryField('deliveryStats', (t) =>
+  t.field({
+    type: DeliveryStatsHistoryRef,
+    description: 'What happened to deliveries in a window of time, in equal buckets. It is widened to whole buckets.',
+    authScopes: { scope: 'DELIVERIES_READ' },
+    args: {
+      endpointId: t.arg.id({ description: 'Of this endpoint; left out: of the environment as a whole.' }),
+      from: t.arg({ type: 'DateTime', description: 'Where the window begins; left out: an hour before it ends.' }),
+      to: t.arg({ type: 'DateTime', description: 'Where the window ends; left out: now.' }),
+      bucketSeconds: t.arg.int({
+        description:
+          'Length of a bucket: a multiple of 60, and of 3,600 where the window begins more than 48 h ago. At most 1,440 buckets. Left out: so long that there are about 60.',
+      }),
+    },
+    resolve: (_, { endpointId, ...args }, context) => {
+      const now = new Date();
+      const { environmentId } = context.caller;
+      const endpointUuid = decodeOptional('Endpoint', endpointId, 'endpointId') ?? null;
+      return readHistory(context, { environmentId, endpointId: endpointUuid, ...chooseWindow(args, now) }, now);
+    },
+  }),
+);
+
+const DeliveryStatsTickRef = builder.objectRef<StatsTick>('DeliveryStatsTick').implement({
+  description: 'What happened since the tick before, and what waits now.',
+  fields: (t) => ({
+    stats: t.field({
+      type: DeliveryStatsRef,
+      description: 'What was settled since the tick before; in the first tick, in the last interval or so.',
+      resolve: ({ stats }) => stats,
+    }),
+    waiting: t.int({
+      description: 'Deliveries that wait now: PENDING, RETRYING or HELD. It is a second or two behind.',
+      resolve: ({ waiting }) => toInt(waiting),
+    }),
+    oldestWaitingAt: t.expose('oldestWaitingAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the oldest delivery that waits was made; null where none waits.',
+    }),
+    endpoints: t.field({
+      type: [EndpointDeliveryStatsRef],
+      description:
+        'What happened at each endpoint since the tick before, the most failed attempts first. Those where nothing happened are left out.',
+      complexity: endpointsComplexity,
+      args: {
+        first: t.arg.int({ defaultValue: PAGE_SIZE_DEFAULT, description: 'How many at the most: 1 to 100.' }),
+      },
+      resolve: ({ endpoints }, { first }) => endpoints.slice(0, readFirst(first)),
+    }),
+  }),
+});
+
+builder.subscriptionField('deliveryStats', (t) =>
+  t.field({
+    type: DeliveryStatsTickRef,
+    description:
+      'What happens to deliveries, told at once and then at each interval. Who reads too slowly misses ticks and gets the latest one.',
+    authScopes: { scope: 'DELIVERIES_READ' },
+    args: {
+      endpointId: t.arg.id({ description: 'Of this endpoint; left out: of the environment as a whole.' }),
+      intervalSeconds: t.arg.int({ defaultValue: 1, description: 'Seconds from tick to tick: 1 to 60.' }),
+    },
+    subscribe: async (_, args, { services, caller }) => {
+      const intervalSeconds = args.intervalSeconds ?? 1;
+      checkInterval(intervalSeconds);
+      const { environmentId } = caller;
+      const endpointId = decodeOptional('Endpoint', args.endpointId, 'endpointId') ?? null;
+      if (endpointId !== null) {
+        await requireFound(services.prisma.endpoint.count({ where: { id: endpointId, environmentId } }), 'endpointId');
+      }
+      return services.stats.follow({ environmentId, endpointId, intervalSeconds });
+    },
+    resolve: (tick) => tick,
+  }),
+);
