@@ -33,33 +33,51 @@ export const cursorOf = (result: ExecutionResult): string | null => cursors.get(
 /**
  * Subscribes as graphql-js does, but where subscribers ask the same of the same source event, their selection is
  * executed once. Where it fails for a reason that passes, it is executed again: nothing is skipped.
+ *
+ * @param onEnd is called when the stream has ended, whoever ended it; may be called more than once
+ * @returns the stream, or what is wrong: then `onEnd` is not called
  */
-export async function subscribe(args: ExecutionArgs): Promise<AsyncIterable<ExecutionResult> | ExecutionResult> {
+export async function subscribe(
+  args: ExecutionArgs,
+  onEnd: () => void,
+): Promise<AsyncIterable<ExecutionResult> | ExecutionResult> {
   const validated = validateSubscriptionArgs(args);
   if (!('schema' in validated)) return { errors: validated };
   const source = await createSourceEventStream(validated);
   if (!isAsyncIterable(source)) return source;
   const selection = describeSelection(validated);
-  return mapEvents(source, async (event) => {
+  const execute = async (event: unknown) => {
     const result = await executeOnce({ ...validated, rootValue: event }, selection);
     await turnstile.pass();
     return result;
-  });
+  };
+  return mapEvents(source, { map: execute, onEnd });
+}
+
+interface MapOptions<T, U> {
+  map: (event: T) => Promise<U>;
+  onEnd: () => void;
 }
 
 /** As graphql-js maps a source stream to a response stream, with fewer steps for every subscriber and event. */
-function mapEvents<T, U>(source: AsyncIterable<T>, map: (event: T) => Promise<U>): AsyncIterableIterator<U> {
+function mapEvents<T, U>(source: AsyncIterable<T>, { map, onEnd }: MapOptions<T, U>): AsyncIterableIterator<U> {
   const iterator = source[Symbol.asyncIterator]();
-  const end = { done: true as const, value: undefined };
+  const end = async () => {
+    onEnd();
+    await iterator.return?.();
+    return { done: true as const, value: undefined };
+  };
   return {
     next: async () => {
-      const { done, value } = await iterator.next();
-      return done ? end : { done: false, value: await map(value) };
+      try {
+        const { done, value } = await iterator.next();
+        return done ? await end() : { done: false, value: await map(value) };
+      } catch (error) {
+        await end();
+        throw error;
+      }
     },
-    return: async () => {
-      await iterator.return?.();
-      return end;
-    },
+    return: end,
     [Symbol.asyncIterator]() {
       return this;
     },

@@ -77,7 +77,7 @@ export function makeGraphqlHandler({ services, sessions, log, graphiql }: Graphq
     logging: false,
     // No operation takes files.
     multipart: false,
-    // Keys are sent in headers, never in cookies, so a page of another origin can do nothing in a user's name.
+    // A cookie counts for pages of this host only, so a page of another origin can do nothing in a user's name.
     cors: { origin: '*', credentials: false },
     // Errors are presented below, in one place for HTTP, SSE and WebSocket.
     maskedErrors: false,
@@ -117,53 +117,18 @@ function authenticate(services: Services): Plugin<object, ServerContext> {
 /** Subscriptions over WebSocket and SSE alike: counted by key, and sharing the work of those that ask the same. */
 function share(sessions: Sessions): Plugin {
   const subscribeCounted = async (args: ExecutionArgs) => {
-    const { caller } = args.contextValue as Context;
+    let release = () => {};
     try {
-      const release = sessions.addSubscription(caller);
-      const result = await subscribe(args);
-      if (isAsyncIterable(result)) return endWith(result, release);
-      release();
+      release = sessions.addSubscription((args.contextValue as Context).caller);
+      const result = await subscribe(args, release);
+      if (!isAsyncIterable(result)) release();
       return result;
     } catch (error) {
+      release();
       return { errors: [toGraphqlError(error)] };
     }
   };
   return { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribeCounted) };
-}
-
-/** @param onEnd is called when the iteration has ended, by whomever; may be called more than once */
-function endWith<T>(iterable: AsyncIterable<T>, onEnd: () => void): AsyncGenerator<T, void> {
-  const iterator = iterable[Symbol.asyncIterator]();
-  const watch = async (step: Promise<IteratorResult<T, void>>) => {
-    const result = await step.catch((error) => {
-      onEnd();
-      throw error;
-    });
-    if (result.done) onEnd();
-    return result;
-  };
-  const end = async () => {
-    onEnd();
-    await iterator.return?.();
-    return { done: true as const, value: undefined };
-  };
-  return {
-    next: () => watch(iterator.next()),
-    return: end,
-    throw: async (error) => {
-      await end();
-      throw error;
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    [Symbol.asyncDispose]: async () => void (await end()),
-  };
-}
-
-interface PresentOptions {
-  sessions: Sessions;
-  log: Log;
 }
 
 interface PresentOptions {

@@ -212,16 +212,17 @@ export class ChangeFeed {
     const key = `${topicKey(topic.filter)} ${after.xid} ${after.id}`;
     const kept = this.#pages.get(key);
     if (kept) return kept;
-    const page = this.#readPage(topic, after, upTo);
-    this.#pages.set(key, page);
-    void page.then(({ position }) => {
-      // Nobody was left to read it for: whoever comes next begins anew.
-      if (position === after) this.#pages.delete(key);
+    const page = this.#readPage(topic, after, upTo).then((batch) => {
+      // All who wanted it have left. Who takes it for a page would come back for it, again and again.
+      if (!batch) this.#pages.delete(key);
+      return batch ?? makeBatch(topic.filter, [], { head: after, at: upTo.at });
     });
+    this.#pages.set(key, page);
     return page;
   }
 
-  async #readPage(topic: Topic, after: ChangePosition, upTo: Round): Promise<ChangeBatch> {
+  /** @returns null where nobody waits for it any more */
+  async #readPage(topic: Topic, after: ChangePosition, upTo: Round): Promise<ChangeBatch | null> {
     const { filter, subscribers } = topic;
     const query = { environmentId: filter.environmentId, after, upTo: upTo.head, max: PAGE_MAX };
     for (let waitMs = RETRY_MS_MIN; subscribers.size > 0; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
@@ -235,7 +236,6 @@ export class ChangeFeed {
         await sleep(waitMs);
       }
     }
-    // All who wanted it have left.
-    return makeBatch(filter, [], { head: after, at: upTo.at });
+    return null;
   }
 }

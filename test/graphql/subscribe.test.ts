@@ -68,13 +68,21 @@ interface Options {
   caller?: Caller;
 }
 
+let ended = 0;
+const onEnd = () => {
+  ended += 1;
+};
+
 async function collect({ query = QUERY, variables = {}, caller = CALLER }: Options = {}): Promise<ExecutionResult[]> {
-  const stream = await subscribe({
-    schema,
-    document: parse(query),
-    variableValues: variables,
-    contextValue: makeContext(caller),
-  });
+  const stream = await subscribe(
+    {
+      schema,
+      document: parse(query),
+      variableValues: variables,
+      contextValue: makeContext(caller),
+    },
+    onEnd,
+  );
   if (!(Symbol.asyncIterator in stream)) return [stream];
   const results: ExecutionResult[] = [];
   for await (const result of stream) results.push(result);
@@ -86,6 +94,7 @@ const valuesOf = (results: ExecutionResult[]) =>
 
 beforeEach(() => {
   executions = 0;
+  ended = 0;
   faults = [];
   source = [{ number: 1 }, { number: 2 }];
 });
@@ -97,6 +106,11 @@ describe('subscribers of one source', () => {
     expect(second[0]).toBe(first[0]);
     expect(second[1]).toBe(first[1]);
     expect(executions).toBe(2);
+  });
+
+  it('say when they have ended', async () => {
+    await collect();
+    expect(ended).toBe(1);
   });
 
   it('share it also where they began at different places', async () => {
@@ -170,5 +184,6 @@ describe('a selection', () => {
   it('of a document that does not fit the schema is an error and no stream', async () => {
     const [result] = await collect({ query: 'subscription ($by: Int!) { numbers { double(by: $by) } }' });
     expect(result?.errors).toHaveLength(1);
+    expect(ended).toBe(0);
   });
 });
