@@ -23,9 +23,9 @@ import {
   type FeedEnd,
   type Follower,
   openFeed,
-  type Transport,
   useFollowers,
 } from './support/feed-clients.ts';
+import type { Transport } from './support/following.ts';
 import { ROOT_KEY, until, useTestBed } from './support/posthorn.ts';
 import { useProcesses, waitUntilStarted } from './support/processes.ts';
 import { useReceiver } from './support/receiver.ts';
@@ -200,6 +200,7 @@ describe('clients that are cut off', () => {
       await proxy.start();
       cleanUps.push(() => proxy.stop());
     }
+    const proxyUrls = proxies.map(({ url }) => url);
     const { endpointId, eventId } = subject;
     const statuses = ['FAILED', 'DELIVERED'];
     const wanted: [Record<string, unknown>, (row: ChangeRow) => boolean][] = [
@@ -212,19 +213,9 @@ describe('clients that are cut off', () => {
       wanted.flatMap(([filter, fits], start) => {
         const options = { transport, key, filter, after };
         const batchesUntilCut = () => 1 + Math.floor(Math.random() * 6);
-        return [
-          { fits, follower: follow({ ...options, nextUrl: takeTurns(urls, start), batchesUntilCut }) },
-          {
-            fits,
-            follower: follow({
-              ...options,
-              nextUrl: takeTurns(
-                proxies.map(({ url }) => url),
-                start,
-              ),
-            }),
-          },
-        ];
+        const itself = follow({ ...options, nextUrl: takeTurns(urls, start), batchesUntilCut });
+        const onTheWay = follow({ ...options, nextUrl: takeTurns(proxyUrls, start) });
+        return [itself, onTheWay].map((follower) => ({ fits, follower }));
       }),
     );
     const write = async () => {
@@ -283,7 +274,7 @@ describe('clients that are cut off', () => {
     await stopWriting();
     await insertChanges(bed.database, subject, 'FAILED');
     const log = await readLog(environmentId);
-    for (const { lines, connects } of followers.map((follower) => follower)) {
+    for (const { lines, connects } of followers) {
       await until(() => lines.includes(log.at(-1) as string), 'the last change to be told');
       expect(lines).toEqual(log);
       expect(connects).toBeGreaterThan(1);

@@ -3,9 +3,8 @@ import { connect as connectTcp, createServer, type Server, type Socket } from 'n
 import { StringDecoder } from 'node:string_decoder';
 import { afterEach } from 'vitest';
 import { WebSocket } from 'ws';
+import type { Transport } from './following.ts';
 import { ROOT_KEY } from './posthorn.ts';
-
-export type Transport = 'WebSocket' | 'SSE';
 
 export interface Change {
   status: string;
