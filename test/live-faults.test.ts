@@ -285,7 +285,8 @@ describe('clients that are cut off', () => {
 describe('a Postgres that is restarted', () => {
   async function startPostgres() {
     const path = await mkdtemp(join(tmpdir(), 'posthorn-live-'));
-    const settings = { fsync: 'off', full_page_writes: 'off' };
+    // What no commit waits for stays in memory for long, so that a crash loses it.
+    const settings = { fsync: 'off', full_page_writes: 'off', wal_writer_delay: '10s' };
     const options = { path, password: 'test', port: await findFreePort(), settings };
     let postgres = await startEmbeddedPostgres(options);
     const pool = new pg.Pool({ connectionString: postgres.url, max: 3, application_name: 'test' });
@@ -300,8 +301,48 @@ describe('a Postgres that is restarted', () => {
       postgres = await startEmbeddedPostgres(options);
     };
     const query: Query = async (sql, values) => (await pool.query(sql, values)).rows;
-    return { url: postgres.url, query, restart };
+    return { url: postgres.url, query, restart, pool };
   }
+
+  it('gives transaction IDs out again after a crash: changes that had one below the place of a feed were lost', async () => {
+    const { url: databaseUrl, query, pool } = await startPostgres();
+    const url = await waitUntilStarted(spawnOn(databaseUrl, { POSTHORN_ROLE: 'api' }));
+    const worker = spawnOn(databaseUrl, { POSTHORN_ROLE: 'worker' });
+    const { key, environmentId, after, subject } = await createScene({ url, query });
+    // What a worker writes from time to time would take the IDs to the disk.
+    worker.child.kill('SIGTERM');
+    await worker.exited;
+    const follower = follow({ transport: 'WebSocket', key, after, nextUrl: () => url });
+    const readAll = () => readLog(environmentId, undefined, query);
+    await until(async () => follower.lines.length === (await readAll()).length, 'all to be told');
+    const victim = await pool.connect();
+    victim.on('error', () => {});
+    const { rows } = await victim.query('select pg_backend_pid() as pid');
+    // Nothing of these is written to the disk.
+    for (let left = 200; left > 0; left -= 1) await victim.query('begin; select pg_current_xact_id(); rollback');
+    const readXid = async () => {
+      const [row] = await query<{ xid: string }>('select pg_snapshot_xmin(pg_current_snapshot())::text as xid');
+      return BigInt(row?.xid ?? 0);
+    };
+    const before = await readXid();
+    const readCursor = async () => decodeCursor(await bed.ask('{ liveCursor }', {}, { key, url }));
+    const seenAt = (await readCursor())?.at ?? new Date();
+    await until(async () => ((await readCursor())?.at ?? 0) > seenAt, 'a look at the log with those IDs in it');
+    process.kill(rows[0].pid, 'SIGKILL');
+    victim.release(true);
+    await until(async () => (await readXid().catch(() => before)) < before, 'Postgres to come back with lower IDs');
+    await until(
+      () =>
+        insertChanges({ query }, subject, 'CANCELED').then(
+          () => true,
+          () => false,
+        ),
+      'a change to be written',
+    );
+    await until(async () => follower.lines.length === (await readAll()).length, 'what came after the crash to be told');
+    expect(follower.lines).toEqual(await readAll());
+    expect(follower.errors).toEqual([]);
+  }, 60_000);
 
   it('costs nobody a change: who stays connected is told later, with no error in its place, and who reconnects goes on', async () => {
     const { url: databaseUrl, query, restart } = await startPostgres();

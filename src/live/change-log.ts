@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { DeliveryStatus } from '../domain/delivery.ts';
-import type { ChangePosition } from './cursor.ts';
+import { type ChangePosition, comparePositions } from './cursor.ts';
 
 /** A delivery's change of status, as the log has it. IDs are UUIDs. */
 export interface DeliveryChange extends ChangePosition {
@@ -27,7 +27,18 @@ const COLUMNS = `
  * Below the oldest transaction that still runs, nothing can appear any more. So a reader that goes on from (xid, id)
  * up to there misses nothing and sees nothing twice.
  */
-const BOUND = 'select pg_snapshot_xmin(pg_current_snapshot()) as xmin';
+const BOUND = `bound as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as xmin)`;
+
+/**
+ * The last change before that bound. It is the place that a reader has come to, and not the bound itself: after a crash,
+ * Postgres gives transaction IDs out again that no committed transaction had.
+ */
+const SETTLED = `settled as materialized (
+  select l.xid, l.id from bound b cross join lateral (
+    select xid, id from delivery_changes where xid < b.xmin order by xid desc, id desc limit 1) l)`;
+
+/** Before the first change. */
+const BEGINNING: ChangePosition = { xid: 0n, id: 0n };
 
 /** What is new in the log. */
 export interface SettledChanges {
@@ -50,10 +61,11 @@ export async function readSettledChanges(
   const { rows } = await pool.query({
     name: 'read-settled-changes',
     text: `
-      with bound as materialized (${BOUND}), newest as materialized (
+      with ${BOUND}, ${SETTLED}, newest as materialized (
         select xid from delivery_changes order by xid desc, id desc limit 1)
-      select b.xmin::text, b.xmin <= (select xid from newest) as "hasUnsettled", ${COLUMNS}
-      from bound b left join lateral (
+      select s.xid::text as "settledXid", s.id::text as "settledId", b.xmin <= (select xid from newest) as "hasUnsettled",
+        ${COLUMNS}
+      from bound b left join settled s on true left join lateral (
         select * from delivery_changes
         where (xid, id) > ($1::xid8, $2::bigint) and xid < b.xmin and environment_id = any($3::uuid[])
         order by xid, id limit $4) c on true
@@ -61,17 +73,25 @@ export async function readSettledChanges(
     values: [String(after.xid), String(after.id), environmentIds, max],
   });
   const changes = rows.filter((row) => row.id !== null).map(toChange);
-  const [{ xmin, hasUnsettled }] = rows;
+  const [{ settledXid, settledId, hasUnsettled }] = rows;
+  const settled = toPosition(settledXid, settledId);
+  // The last change may have been deleted by age since.
+  const end = comparePositions(settled, after) > 0 ? settled : after;
   const last = changes[max - 1];
-  const head = last ? { xid: last.xid, id: last.id } : { xid: BigInt(xmin), id: 0n };
-  return { changes, head, hasUnsettled };
+  return { changes, head: last ? { xid: last.xid, id: last.id } : end, hasUnsettled: hasUnsettled === true };
 }
 
-/** The place before which everything is settled now: what is written from here on comes behind it. */
+/** The place up to which everything is settled now: what is not comes behind it. */
 export async function findLogHead(pool: Pool): Promise<ChangePosition> {
-  const { rows } = await pool.query({ name: 'find-log-head', text: `select xmin::text from (${BOUND}) b` });
-  return { xid: BigInt(rows[0].xmin), id: 0n };
+  const { rows } = await pool.query({
+    name: 'find-log-head',
+    text: `with ${BOUND}, ${SETTLED} select xid::text, id::text from settled`,
+  });
+  return toPosition(rows[0]?.xid ?? null, rows[0]?.id ?? null);
 }
+
+const toPosition = (xid: string | null, id: string | null): ChangePosition =>
+  xid === null || id === null ? BEGINNING : { xid: BigInt(xid), id: BigInt(id) };
 
 /** Whether the log can have come to a place by now. */
 export async function hasReached(pool: Pool, { xid }: ChangePosition): Promise<boolean> {
@@ -103,7 +123,7 @@ export async function readChangesBetween(
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a row of COLUMNS, and what stood beside it
-const toChange = ({ xmin, hasUnsettled, ...row }: any): DeliveryChange => ({
+const toChange = ({ settledXid, settledId, hasUnsettled, ...row }: any): DeliveryChange => ({
   ...row,
   xid: BigInt(row.xid),
   id: BigInt(row.id),
