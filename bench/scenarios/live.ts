@@ -19,7 +19,7 @@ const SECONDS = 15;
 const P99_MS_AT_MOST = 250;
 /** Of its rate without clients. */
 const RATIO_AT_LEAST = 0.8;
-const ROUNDS = 2;
+const ROUNDS = 3;
 const PUBLISH_SECONDS = 4;
 const PUBLISH_CONNECTIONS = 32;
 const ENDPOINTS = 50;

@@ -13,6 +13,9 @@ const CLOSE = 0x88;
 const PING = 0x89;
 const PONG = 0x8a;
 
+/** What is read from any socket comes here first, and is looked at before the next read: nothing is allocated. */
+const shared = Buffer.alloc(262_144);
+
 /**
  * Opens a WebSocket of RFC 6455.
  *
@@ -21,15 +24,25 @@ const PONG = 0x8a;
  */
 export async function openWebsocket(url: string, onMessage: (message: Buffer) => void): Promise<BareWebsocket> {
   const { hostname, port, host } = new URL(url);
-  const socket = connect({ host: hostname, port: Number(port), noDelay: true });
-  await once(socket, 'connect');
+  const opened = Promise.withResolvers<void>();
+  let readFrames: ((bytes: Buffer) => void) | null = null;
+  const take = (bytes: Buffer) => {
+    if (readFrames) return readFrames(bytes);
+    if (!bytes.includes('101 Switching Protocols')) return opened.reject(new Error(`The server answered ${bytes}.`));
+    readFrames = makeFrameReader(socket, onMessage);
+    opened.resolve();
+  };
+  const callback = (length: number) => {
+    take(shared.subarray(0, length));
+    return true;
+  };
+  const socket = connect({ host: hostname, port: Number(port), noDelay: true, onread: { buffer: shared, callback } });
+  socket.on('error', opened.reject);
   const head = ['GET /graphql HTTP/1.1', `host: ${host}`, 'connection: upgrade', 'upgrade: websocket'];
   head.push(`sec-websocket-key: ${randomBytes(16).toString('base64')}`, 'sec-websocket-version: 13');
   head.push('sec-websocket-protocol: graphql-transport-ws');
   socket.write(`${head.join('\r\n')}\r\n\r\n`);
-  const [answer] = (await once(socket, 'data')) as [Buffer];
-  if (!answer.includes('101 Switching Protocols')) throw new Error(`The server answered ${answer}.`);
-  readFrames(socket, onMessage);
+  await opened.promise;
   return {
     send: (message) => sendFrame(socket, TEXT, Buffer.from(JSON.stringify(message))),
     close: async () => {
@@ -41,23 +54,18 @@ export async function openWebsocket(url: string, onMessage: (message: Buffer) =>
   };
 }
 
-function readFrames(socket: Socket, onMessage: (message: Buffer) => void) {
-  let received: Buffer[] = [];
-  let length = 0;
-  socket.on('error', () => {});
-  socket.on('data', (chunk: Buffer) => {
-    received.push(chunk);
-    length += chunk.length;
-    if (length < sizeOfFrame(received[0] as Buffer)) return;
-    let bytes = received.length === 1 ? chunk : Buffer.concat(received);
+function makeFrameReader(socket: Socket, onMessage: (message: Buffer) => void): (bytes: Buffer) => void {
+  /** The beginning of a frame that has not come whole. */
+  let rest = Buffer.alloc(0);
+  return (read) => {
+    let bytes = rest.length > 0 ? Buffer.concat([rest, read]) : read;
     for (let size = sizeOfFrame(bytes); bytes.length >= size; size = sizeOfFrame(bytes)) {
       if (bytes[0] === TEXT) onMessage(bytes.subarray(sizeOfHead(bytes), size));
-      if (bytes[0] === PING) sendFrame(socket, PONG, bytes.subarray(sizeOfHead(bytes), size));
+      if (bytes[0] === PING) sendFrame(socket, PONG, Buffer.from(bytes.subarray(sizeOfHead(bytes), size)));
       bytes = bytes.subarray(size);
     }
-    received = bytes.length > 0 ? [bytes] : [];
-    length = bytes.length;
-  });
+    rest = Buffer.from(bytes);
+  };
 }
 
 /** Length of a frame's head, RFC 6455 section 5.2; a server does not mask. */

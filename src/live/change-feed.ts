@@ -32,8 +32,10 @@ const UNSETTLED_MS = 20;
  */
 const REST_MS_PER_SUBSCRIBER = 0.15;
 /** Where the process is busier than this, of 1, publishing goes before the feed: rounds rest longer. */
-const BUSY = 0.75;
-const BUSY_FACTOR = 2.5;
+const BUSY = 0.85;
+const BUSY_FACTOR = 3;
+/** Of the last round, in how busy the process is: a single one says little. */
+const UTILIZATION_WEIGHT = 0.2;
 const REST_MS_MAX = 500;
 /** A feed that is quiet for so long sends its cursor again: one that is kept does not grow too old to be good. */
 const QUIET_MS = 600_000;
@@ -65,7 +67,9 @@ export class ChangeFeed {
   #reading: Promise<unknown> | null = null;
   #restsUntil = 0;
   /** As it was at the last round. */
-  #utilization = performance.eventLoopUtilization();
+  #measured = performance.eventLoopUtilization();
+  /** How busy the process is, from 0 to 1, over the last rounds. */
+  #utilization = 0;
 
   constructor(options: ChangeFeedOptions) {
     this.#options = options;
@@ -170,10 +174,11 @@ export class ChangeFeed {
 
   #findRestMs(told: number): number {
     if (told === 0) return 0;
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, this.#utilization);
-    this.#utilization = now;
-    return Math.min(told * REST_MS_PER_SUBSCRIBER * (utilization > BUSY ? BUSY_FACTOR : 1), REST_MS_MAX);
+    const measured = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(measured, this.#measured);
+    this.#measured = measured;
+    this.#utilization += (utilization - this.#utilization) * UTILIZATION_WEIGHT;
+    return Math.min(told * REST_MS_PER_SUBSCRIBER * (this.#utilization > BUSY ? BUSY_FACTOR : 1), REST_MS_MAX);
   }
 
   /**
