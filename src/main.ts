@@ -110,9 +110,10 @@ async function startParts(
     for (const part of parts) part.start();
   }
 
-  const feed = new ChangeFeed({ pool, log });
   let services: Services | null = null;
   if (config.role !== 'worker') {
+    const publisher = new Publisher({ ...deliveries, log });
+    const feed = new ChangeFeed({ pool, log, countPendingEvents: () => publisher.pendingEvents });
     signals.on('posthorn_changes', () => feed.wake());
     await feed.start();
     stops.push(() => feed.stop());
@@ -124,7 +125,6 @@ async function startParts(
     stops.push(() => stats.stop());
     const health = new HealthWatches({ readHealth: (endpointIds) => readEndpointHealth(pool, endpointIds), log });
     stops.push(() => health.stop());
-    const publisher = new Publisher({ ...deliveries, log });
     const endpoints = new Endpoints({ prisma, encryptionKey });
     const authenticator = new Authenticator(database, rootKey);
     services = { prisma, authenticator, publisher, endpoints, deliveries, feed, stats, health, log };

@@ -1003,7 +1003,11 @@ describe('a feed by itself', () => {
   ) {
     const pool = new pg.Pool({ connectionString: bed.database.url, max: 3, application_name: 'test' });
     const query = (config: pg.QueryConfig) => around(config.name, () => pool.query(config));
-    const feed = new ChangeFeed({ pool: { query } as unknown as pg.Pool, log: createLog('silent') });
+    const feed = new ChangeFeed({
+      pool: { query } as unknown as pg.Pool,
+      log: createLog('silent'),
+      countPendingEvents: () => 0,
+    });
     await feed.start();
     cleanUps.push(async () => {
       await feed.stop();

@@ -416,7 +416,11 @@ describe('the change log', () => {
       }
       return result;
     };
-    const feed = new ChangeFeed({ pool: { query } as unknown as pg.Pool, log: createLog('silent') });
+    const feed = new ChangeFeed({
+      pool: { query } as unknown as pg.Pool,
+      log: createLog('silent'),
+      countPendingEvents: () => 0,
+    });
     await feed.start();
     const after = decodeCursor(await cursorOfNow());
     const environmentId = randomUUID();

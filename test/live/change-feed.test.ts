@@ -47,7 +47,11 @@ beforeEach(async () => {
     }
     return pool.query(config);
   };
-  feed = new ChangeFeed({ pool: { query } as unknown as pg.Pool, log: createLog('silent') });
+  feed = new ChangeFeed({
+    pool: { query } as unknown as pg.Pool,
+    log: createLog('silent'),
+    countPendingEvents: () => 0,
+  });
   await feed.start();
 });
 
