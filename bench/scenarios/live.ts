@@ -16,6 +16,8 @@ const CLIENTS = 1_000;
 const EVENTS_PER_SECOND = 100;
 const CHANGES_PER_EVENT = 2;
 const SECONDS = 15;
+/** What was published to warm up is delivered and told by then. */
+const SETTLE_MS = 2_000;
 const P99_MS_AT_MOST = 250;
 /** Of its rate without clients. */
 const RATIO_AT_LEAST = 0.8;
@@ -91,8 +93,9 @@ async function measureLatency(
   { server, worker, environmentId }: { server: PosthornProcess; worker: PosthornProcess; environmentId: string },
 ): Promise<Row> {
   progress(`${CLIENTS} clients connect`);
-  await watchers.open(server.url, environmentId, CLIENTS);
-  await waitUntilTold(watchers, CHANGES_PER_EVENT * (await publishWatched(server.url, environmentId, 3)));
+  await openClients(watchers, server, environmentId);
+  await publishWatched(server.url, environmentId, 3);
+  await sleep(SETTLE_MS);
   await watchers.reset();
   progress(`${EVENTS_PER_SECOND} events a second`);
   const readUsage = startMeter([server, worker], databases);
@@ -113,6 +116,13 @@ async function measureLatency(
   return row;
 }
 
+/** Opens all clients, and waits until each has been told of an event: what it costs to subscribe is over by then. */
+async function openClients(watchers: Watchers, server: PosthornProcess, environmentId: string) {
+  await watchers.open(server.url, environmentId, CLIENTS);
+  await publishWatched(server.url, environmentId, 1);
+  await waitUntilTold(watchers, 1);
+}
+
 /** In turns without and with clients; the watched environment is as busy without them. */
 async function measurePublishing(
   { watchers, progress }: Live,
@@ -129,7 +139,7 @@ async function measurePublishing(
   while (rates.length < ROUNDS) {
     progress(`publishing, round ${rates.length + 1} of ${ROUNDS}`);
     const alone = await publish(PUBLISH_SECONDS);
-    await watchers.open(server.url, environmentId, CLIENTS);
+    await openClients(watchers, server, environmentId);
     const beside = await publish(PUBLISH_SECONDS);
     await watchers.close();
     rates.push({ alone, beside });
@@ -159,7 +169,7 @@ async function drainWatched(live: Live, databaseUrl: string, clients: number): P
   const server = await startPosthorn(databaseUrl, 'api');
   try {
     const environmentId = await createWatched(live, server);
-    if (clients > 0) await watchers.open(server.url, environmentId, clients);
+    if (clients > 0) await openClients(watchers, server, environmentId);
     const drained = new AbortController();
     const publishing = (async () => {
       while (!drained.signal.aborted) await publishWatched(server.url, environmentId, 1);
