@@ -85,14 +85,14 @@ async function readLines(endpointId: string, skip = 0): Promise<string[]> {
 
 const toLine = ({ delivery, status }: Change) => `${decodeId('Delivery', delivery.id)} ${status}`;
 
-/** Waits until lists come with a cursor behind all that an endpoint has on record. @returns how many changes that is */
+/** Waits until lists come with a cursor that has reached all that an endpoint has on record. @returns how many changes that is */
 async function settle(endpointId: string): Promise<number> {
   const log = await readLog(endpointId);
   const [xid, id] = (log.at(-1)?.place ?? '0 0').split(' ').map(BigInt) as [bigint, bigint];
   await until(async () => {
     const cursor = decodeCursor(await bed.ask('{ liveCursor }'));
-    return cursor && comparePositions(cursor, { xid, id }) > 0;
-  }, 'the cursor of lists to pass what was published');
+    return cursor && comparePositions(cursor, { xid, id }) >= 0;
+  }, 'the cursor of lists to reach what was published');
   return log.length;
 }
 
