@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import type DataLoader from 'dataloader';
-import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql';
+import type { ExecutionArgs, ExecutionResult } from 'graphql';
 import { createYoga, isAsyncIterable, mapAsyncIterator, type Plugin } from 'graphql-yoga';
 import type { Caller } from '../access/caller.ts';
 import { RequestError } from '../errors.ts';
@@ -12,7 +12,7 @@ import { subscribe } from '../graphql/subscribe.ts';
 import type { Log } from '../log.ts';
 import { readCredentials } from './credentials.ts';
 import { streamResults } from './event-stream.ts';
-import { presentErrors } from './present-errors.ts';
+import { presentErrors, toGraphqlError } from './present-errors.ts';
 import type { Sessions } from './sessions.ts';
 
 export const GRAPHQL_PATH = '/graphql';
@@ -193,6 +193,3 @@ function openStream(
   if (signal.aborted) stream.abandon();
   return stream.response;
 }
-
-const toGraphqlError = (error: unknown): GraphQLError =>
-  error instanceof GraphQLError ? error : new GraphQLError((error as Error).message, { originalError: error as Error });

@@ -59,6 +59,8 @@ const toGraphqlSocket = (extra: ConnectionExtra, log: Log): GraphqlSocket => ({
 });
 
 function send({ socket, outgoing }: ConnectionExtra, text: string): Promise<void> {
+  // Nothing goes out any more, but a feed must not run through at full speed until the client agrees to the close.
+  if (socket.readyState === socket.CLOSING) return new Promise((resolve) => socket.once('close', () => resolve()));
   if (socket.readyState !== socket.OPEN) return Promise.resolve();
   const message = text.endsWith(SHARED_END) ? completeMessage(text, outgoing) : text;
   return new Promise((resolve, reject) => {

@@ -19,6 +19,10 @@ export interface PresentOptions {
   isResponse?: boolean;
 }
 
+/** What was thrown, as an error of GraphQL with that beneath it. */
+export const toGraphqlError = (error: unknown): GraphQLError =>
+  error instanceof GraphQLError ? error : new GraphQLError((error as Error).message, { originalError: error as Error });
+
 /**
  * Makes the top-level errors of an operation fit for its caller: each has a code and the request's ID, and what was
  * not foreseen is logged and masked.

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
-import { GraphQLError } from 'graphql';
 import { CloseCode, type Context as Connection, handleProtocols, makeServer, type ServerOptions } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Caller } from '../access/caller.ts';
@@ -10,7 +9,7 @@ import type { Log } from '../log.ts';
 import { readConnectionParams } from './credentials.ts';
 import { GRAPHQL_PATH, type GraphqlHandler, type ServerContext } from './graphql-handler.ts';
 import { type ConnectionExtra, openGraphqlSocket, shareResult } from './graphql-socket.ts';
-import { presentErrors } from './present-errors.ts';
+import { presentErrors, toGraphqlError } from './present-errors.ts';
 import { chooseRequestId, REQUEST_ID_HEADER } from './request-id.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -58,7 +57,7 @@ function makeProtocol(options: WebsocketOptions): ServerOptions<Record<string, u
   const authenticate = ({ connectionParams, extra }: Connection<Record<string, unknown>, ConnectionExtra>) =>
     services.authenticator.authenticate(readConnectionParams(connectionParams, extra.request));
   const present = (errors: readonly unknown[], { request }: ConnectionExtra) =>
-    presentErrors(errors.map(toError), { requestId: requestIdOf(request), log });
+    presentErrors(errors.map(toGraphqlError), { requestId: requestIdOf(request), log });
   return {
     onConnect: async (connection) => {
       const { socket } = connection.extra;
@@ -77,7 +76,7 @@ function makeProtocol(options: WebsocketOptions): ServerOptions<Record<string, u
         const caller = await authenticate(connection);
         return await prepare(handler, payload, { requestId: requestIdOf(extra.request), caller });
       } catch (error) {
-        return [toError(error)];
+        return [toGraphqlError(error)];
       }
     },
     execute: (args) => (args.rootValue as Enveloped).execute(args),
@@ -143,6 +142,3 @@ async function prepare(handler: GraphqlHandler, payload: OperationPayload, serve
     rootValue: { execute, subscribe },
   };
 }
-
-const toError = (error: unknown): GraphQLError =>
-  error instanceof GraphQLError ? error : new GraphQLError((error as Error).message, { originalError: error as Error });
