@@ -23,8 +23,8 @@ export interface EndpointChangeFilter {
 export async function findEndpointLogHead(pool: Pool): Promise<ChangePosition | null> {
   const { rows } = await pool.query({
     name: 'find-endpoint-log-head',
-    text: `select xid::text, id::text from endpoint_changes
-      where xid < pg_snapshot_xmin(pg_current_snapshot()) order by xid desc, id desc limit 1`,
+    text: `select c.xid::text, c.id::text from endpoint_changes c
+      where c.xid < pg_snapshot_xmin(pg_current_snapshot()) order by c.xid desc, c.id desc limit 1`,
   });
   return rows[0] ? { xid: BigInt(rows[0].xid), id: BigInt(rows[0].id) } : null;
 }
@@ -37,11 +37,11 @@ export async function readEndpointChanges(
 ): Promise<EndpointChange[]> {
   const { rows } = await pool.query({
     name: 'read-endpoint-changes',
-    text: `select xid::text, id::text, endpoint_id as "endpointId", kind, status, reason, changed_at as "changedAt"
-      from endpoint_changes
+    text: `select c.xid::text, c.id::text, endpoint_id as "endpointId", kind, status, reason, changed_at as "changedAt"
+      from endpoint_changes c
       where environment_id = $1 and ($2::uuid is null or endpoint_id = $2) and (xid, id) > ($3::xid8, $4::bigint)
         and xid < pg_snapshot_xmin(pg_current_snapshot())
-      order by xid, id limit $5`,
+      order by c.xid, c.id limit $5`,
     values: [environmentId, endpointId ?? null, String(after.xid), String(after.id), max],
   });
   return rows.map((row) => ({ ...row, xid: BigInt(row.xid), id: BigInt(row.id) }));

@@ -53,7 +53,7 @@ export async function takeLogPosition(
   if (taken.rows.length === 0) return null;
   const from = BigInt(taken.rows[0].xid);
   const lasts = logs.map(
-    (log) => `(select xid::text from ${log} where xid >= $1::xid8 order by xid offset $2 limit 1)`,
+    (log) => `(select l.xid::text from ${log} l where l.xid >= $1::xid8 order by l.xid offset $2 limit 1)`,
   );
   const { rows } = await client.query({
     name: `find-unread-${reader}`,
