@@ -33,6 +33,7 @@ describe('with nothing set', () => {
     logLevel: 'info',
     shutdownTimeoutMs: 20_000,
     retentionDays: 30,
+    disableFailingAfterMs: 432_000_000,
     connectionsPerKeyMax: 2_000,
     subscriptionsPerKeyMax: 5_000,
   };
