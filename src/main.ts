@@ -10,7 +10,7 @@ import { Retention } from './deliver/retention.ts';
 import { Scheduler } from './deliver/scheduler.ts';
 import { Sender } from './deliver/sender.ts';
 import { StatsKeeper } from './deliver/stats-keeper.ts';
-import { makeAddressPolicy } from './domain/address.ts';
+import { makeTargetPolicy } from './domain/target-policy.ts';
 import { Endpoints } from './endpoints/endpoints.ts';
 import { StartupError } from './errors.ts';
 import type { Services } from './graphql/context.ts';
@@ -83,12 +83,13 @@ async function startParts(
   stops.push(() => queue.stop());
   await queue.start();
   const deliveries = { pool, queue, signals };
+  const targetPolicy = makeTargetPolicy(config);
 
   let hasFinished = true;
   if (isWorker) {
     const sender = new Sender({
       encryptionKey,
-      addressPolicy: makeAddressPolicy(config.allowedNetworks),
+      targetPolicy,
       userAgent: USER_AGENT,
     });
     stops.push(() => sender.close());
@@ -125,7 +126,7 @@ async function startParts(
     stops.push(() => stats.stop());
     const health = new HealthWatches({ readHealth: (endpointIds) => readEndpointHealth(pool, endpointIds), log });
     stops.push(() => health.stop());
-    const endpoints = new Endpoints({ prisma, encryptionKey });
+    const endpoints = new Endpoints({ prisma, encryptionKey, targetPolicy });
     const authenticator = new Authenticator(database, rootKey);
     services = { prisma, authenticator, publisher, endpoints, deliveries, feed, stats, health, log };
   }

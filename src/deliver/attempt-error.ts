@@ -19,15 +19,12 @@ export class AttemptError extends Error {
   }
 }
 
-/** The endpoint's address is one that deliveries must not reach. */
+/** The endpoint is where deliveries must not go. */
 export class BlockedAddressError extends AttemptError {
   override readonly name = 'BlockedAddressError';
 
-  constructor(address: string) {
-    super(
-      'BLOCKED_ADDRESS',
-      `Deliveries must not reach ${address}. The operator can allow its network with POSTHORN_ALLOWED_NETWORKS.`,
-    );
+  constructor(message: string) {
+    super('BLOCKED_ADDRESS', message);
   }
 }
 

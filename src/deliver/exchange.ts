@@ -4,6 +4,9 @@ import { RESPONSE_BODY_BYTES_KEPT } from './response-body.ts';
 /** What an endpoint may send at the most before Posthorn hangs up: more is never looked at. */
 const RESPONSE_BODY_BYTES_READ = 65_536;
 
+/** Of names and values together; Node's own default. */
+export const RESPONSE_HEAD_BYTES_MAX = 16_384;
+
 export interface Request {
   origin: string;
   /** With its query. */

@@ -12,6 +12,7 @@ import { DeadlineError, exchange, type Request } from '../../src/deliver/exchang
 import { RESPONSE_BODY_BYTES_KEPT } from '../../src/deliver/response-body.ts';
 import { Sender } from '../../src/deliver/sender.ts';
 import { newId } from '../../src/domain/ids.ts';
+import { makeTargetPolicy } from '../../src/domain/target-policy.ts';
 import type { OutgoingDelivery } from '../../src/storage/load-outgoing.ts';
 import { ENCRYPTION_KEY, until } from '../support/posthorn.ts';
 
@@ -434,7 +435,7 @@ describe('over TLS', () => {
   const sender = () => {
     const made = new Sender({
       encryptionKey: createSecretKey(ENCRYPTION_KEY),
-      addressPolicy: () => true,
+      targetPolicy: makeTargetPolicy({ allowedNetworks: ['127.0.0.0/8'], allowedHosts: [], deniedPorts: null }),
       userAgent: 'test',
     });
     cleanUps.push(() => made.close());
