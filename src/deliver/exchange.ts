@@ -1,11 +1,7 @@
 import type { Dispatcher } from 'undici';
+import { AttemptError } from './attempt-error.ts';
 import { RESPONSE_BODY_BYTES_KEPT } from './response-body.ts';
-
-/** What an endpoint may send at the most before Posthorn hangs up: more is never looked at. */
-const RESPONSE_BODY_BYTES_READ = 65_536;
-
-/** Of names and values together; Node's own default. */
-export const RESPONSE_HEAD_BYTES_MAX = 16_384;
+import { RESPONSE_BODY_BYTES_READ } from './response-limits.ts';
 
 export interface Request {
   origin: string;
@@ -69,6 +65,11 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Answer['headers']) {
+    if (status < 100) {
+      this.#hangUp(
+        new AttemptError('INVALID_RESPONSE', `The endpoint answered with status ${status}, which HTTP lacks.`),
+      );
+    }
     // 1xx: the response is still to come, RFC 9110 section 15.2.
     if (status >= 200) this.#head = { status, headers };
   }

@@ -1,17 +1,19 @@
 import type { KeyObject } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { LRUCache } from 'lru-cache';
-import { Agent, type Dispatcher } from 'undici';
+import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { encodeId } from '../domain/ids.ts';
 import { parseRetryAfter } from '../domain/retry-policy.ts';
 import { unseal } from '../domain/sealing.ts';
 import { signatureHeaders, toSigningKey } from '../domain/signature.ts';
 import type { TargetPolicy } from '../domain/target-policy.ts';
 import type { OutgoingDelivery } from '../storage/load-outgoing.ts';
+import { guardAnswers } from './answer-guard.ts';
 import { AttemptError, BlockedAddressError, describeFailure } from './attempt-error.ts';
 import { makeCheckedLookup } from './checked-lookup.ts';
-import { type Answer, exchange, RESPONSE_HEAD_BYTES_MAX } from './exchange.ts';
+import { type Answer, exchange } from './exchange.ts';
 import { keepResponseBody } from './response-body.ts';
+import { RESPONSE_HEAD_BYTES_MAX } from './response-limits.ts';
 
 /** Below the 5 s after which many servers close an idle connection. */
 const KEEP_ALIVE_MS = 4_000;
@@ -69,7 +71,9 @@ export class Sender {
       // The attempt's own deadline covers these.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: { lookup: makeCheckedLookup(options.targetPolicy), timeout: CONNECT_MS_MAX },
+      connect: guardAnswers(
+        buildConnector({ lookup: makeCheckedLookup(options.targetPolicy), timeout: CONNECT_MS_MAX, allowH2: false }),
+      ),
     });
   }
 
@@ -120,6 +124,8 @@ export class Sender {
   #makeHeaders(delivery: OutgoingDelivery, now: Date) {
     const own = delivery.headersSealed ? this.#openHeaders(delivery.headersSealed) : {};
     const standard = {
+      // What is kept of a response is kept as it comes.
+      'accept-encoding': 'identity',
       'content-type': delivery.contentType,
       'user-agent': this.#options.userAgent,
       ...signatureHeaders({

@@ -85,12 +85,12 @@ export const BEHAVIOURS = {
   'speaks garbage for TLS': { onConnect: (socket) => socket.end('this is no TLS, and goes on for a while\r\n') },
   'speaks plain HTTP': { onConnect: (socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n') },
   'hangs up in the handshake': { onConnect: (socket) => socket.once('data', () => socket.end()) },
-  'never finishes the handshake': { onConnect: (socket) => socket.resume() },
+  'never finishes the handshake': { onConnect: () => {} },
   'has an expired certificate': { certificate: EXPIRED_CERTIFICATE, ...reply(withBody('ok')) },
   'has a certificate of another host': { certificate: ELSEWHERE_CERTIFICATE, ...reply(withBody('ok')) },
   // Heads.
   'drips the head': drip(`${OK}x-slow: x`),
-  'sends endless headers': floodWith(OK, 'x-more: and more\r\n'),
+  'sends endless headers': floodWith(OK, 'x-more: and more\r\n'.repeat(1_000)),
   'sends one endless header': floodWith(`${OK}x-more: `, BLOCK),
   'sends an endless status line': floodWith('HTTP/1.1 200 ', BLOCK),
   'sends empty lines for ever': floodWith('', Buffer.alloc(65_536, '\r\n')),
@@ -117,6 +117,7 @@ export const BEHAVIOURS = {
   'sends 103 for ever': floodWith('', 'HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n'.repeat(100)),
   'sends 20 early hints': say(`${'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n'.repeat(20)}${withBody('ok')}`),
   'sends 100 Continue unasked': say(`HTTP/1.1 100 Continue\r\n\r\n${withBody('ok')}`),
+  'sends 100 Continue twice': say(`HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n${withBody('ok')}`),
   'changes the protocol': say('HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n'),
   // Headers that are allowed.
   'sends odd headers': say(
@@ -125,6 +126,7 @@ export const BEHAVIOURS = {
       'x-latin: caf\xe9 \x80\xff\r\nx-twice: 1\r\nX-Twice: 2\r\n__proto__: odd\r\n__proto__: again\r\nconstructor: odd\r\nx-empty:\r\nx-tab: a\tb\r\n',
     ),
   ),
+  'asks to be kept': say(withBody('ok', 'connection: keep-alive\r\nkeep-alive: timeout=600\r\n')),
   'redirects to metadata': say(
     'HTTP/1.1 307 Temporary Redirect\r\nlocation: http://169.254.169.254/latest/meta-data/\r\ncontent-length: 0\r\n\r\n',
   ),
@@ -134,7 +136,10 @@ export const BEHAVIOURS = {
   'sends a body for ever': floodWith(`${OK}\r\n`, BLOCK),
   'sends chunks for ever': floodWith(`${OK}transfer-encoding: chunked\r\n\r\n`, '1\r\nx\r\n'.repeat(1_000)),
   'sends an endless chunk extension': floodWith(`${OK}transfer-encoding: chunked\r\n\r\n5;`, BLOCK),
-  'sends endless trailers': floodWith(`${OK}transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n`, 'x-more: yes\r\n'),
+  'sends endless trailers': floodWith(
+    `${OK}transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n`,
+    'x-more: yes\r\n'.repeat(1_000),
+  ),
   'sends 200 MB': sendHuge,
   'sends a gzip bomb': say(withBody(GZIP_BOMB, 'content-encoding: gzip\r\n')),
   'sends a body that is no UTF-8': say(withBody(Buffer.from([0x61, 0xff, 0xfe, 0x00, 0xc3, 0x28, 0x62]))),
@@ -182,7 +187,8 @@ export class HostileServers {
         this.#sockets.delete(socket);
       });
       behaviour.onConnect?.(socket);
-      if (!behaviour.onConnect) awaitRequest(socket, () => behaviour.onRequest?.(socket));
+      if (behaviour.onConnect) socket.resume();
+      else awaitRequest(socket, () => behaviour.onRequest?.(socket));
     };
     const { certificate: cert } = behaviour;
     const server = cert ? createTlsServer({ cert, key: HOSTILE_KEY }, accept) : createServer(accept);
