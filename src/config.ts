@@ -54,7 +54,7 @@ const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128'];
 /** Takes the place of a list that is to be empty: a variable that is empty counts as not set. */
 const NONE = 'none';
 /** Letters, digits, `-` and `_` between dots, the last part not a number, which an address would end in. */
-const HOST_PATTERN = /^(\*\.)?([a-z0-9_-]{1,63}\.)*(?=[^.]*[a-z])[a-z0-9_-]{1,63}$/i;
+const HOST_PATTERN = /^(\*\.)?([a-z0-9_-]{1,63}\.)*(?=[^.]*[a-z])[a-z0-9_-]{1,63}\.?$/i;
 
 const isPort = (text: string) => /^\d{1,5}$/.test(text) && Number(text) <= 65_535;
 

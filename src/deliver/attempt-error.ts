@@ -38,13 +38,13 @@ const TLS_CODE =
   /^(ERR_TLS|ERR_SSL|CERT_|CRL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|PATH_LENGTH|EPROTO)/;
 /** What OpenSSL calls bytes that are no TLS. */
 const NOT_TLS = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_HTTP_REQUEST']);
-const CONNECTION_FAULTS: Record<string, string> = {
-  ECONNREFUSED: 'takes no connections',
-  ECONNRESET: 'broke the connection off before it answered',
-  EPIPE: 'broke the connection off before it answered',
-  UND_ERR_SOCKET: 'closed the connection before it answered',
-  EHOSTUNREACH: "can't be reached: there is no way to it",
-  ENETUNREACH: "can't be reached: there is no way to it",
+const CONNECTION_FAULTS: Record<string, (host: string) => string> = {
+  ECONNREFUSED: (host) => `${host} takes no connections (ECONNREFUSED).`,
+  ECONNRESET: (host) => `${host} broke the connection off before it answered (ECONNRESET).`,
+  EPIPE: (host) => `${host} broke the connection off before it answered (EPIPE).`,
+  UND_ERR_SOCKET: (host) => `${host} closed the connection before it answered.`,
+  EHOSTUNREACH: (host) => `There is no way to ${host} (EHOSTUNREACH).`,
+  ENETUNREACH: (host) => `There is no way to ${host} (ENETUNREACH).`,
 };
 
 /** Turns what the HTTP client threw into the record of a failed attempt. */
@@ -68,8 +68,7 @@ function classify(fault: Fault, host: string, timeoutMs: number): [AttemptErrorC
   if (TLS_CODE.test(code)) return ['TLS', `No secure connection to ${host}: ${describeTlsFault(fault)}.`];
   const answerFault = describeAnswerFault(fault);
   if (answerFault) return ['INVALID_RESPONSE', `${host} ${answerFault}.`];
-  const known = CONNECTION_FAULTS[code];
-  return ['CONNECTION', known ? `${host} ${known}.` : `The connection to ${host} failed (${code || message}).`];
+  return ['CONNECTION', CONNECTION_FAULTS[code]?.(host) ?? `The connection to ${host} failed (${code || message}).`];
 }
 
 /** OpenSSL's reason, or Node's message without its advice to who runs Node. */

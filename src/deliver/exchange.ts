@@ -36,7 +36,9 @@ export class DeadlineError extends Error {
 export const exchange = (dispatcher: Dispatcher, request: Request): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const { timeoutMs, ...options } = request;
-    dispatcher.dispatch(options, new Exchange(timeoutMs, resolve, reject));
+    // As `host` and `content-length`, a header of HTTP itself: bodies are kept as they come, for people to read.
+    const headers = { ...options.headers, 'accept-encoding': 'identity' };
+    dispatcher.dispatch({ ...options, headers }, new Exchange(timeoutMs, resolve, reject));
   });
 
 /**

@@ -124,8 +124,6 @@ export class Sender {
   #makeHeaders(delivery: OutgoingDelivery, now: Date) {
     const own = delivery.headersSealed ? this.#openHeaders(delivery.headersSealed) : {};
     const standard = {
-      // What is kept of a response is kept as it comes.
-      'accept-encoding': 'identity',
       'content-type': delivery.contentType,
       'user-agent': this.#options.userAgent,
       ...signatureHeaders({

@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import { Agent } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
 import { describeFailure } from '../../src/deliver/attempt-error.ts';
-import { makeCheckedLookup } from '../../src/deliver/checked-lookup.ts';
+import { makeCheckedLookup, type Resolve } from '../../src/deliver/checked-lookup.ts';
 import { exchange } from '../../src/deliver/exchange.ts';
 import { makeTargetPolicy } from '../../src/domain/target-policy.ts';
 import { until } from '../support/posthorn.ts';
@@ -19,7 +19,7 @@ afterEach(async () => {
 /** A resolver that gives what a test wants, in turn, and the last one again and again. */
 function resolveTo(...answers: string[][]) {
   const asked: string[] = [];
-  const resolve: Parameters<typeof makeCheckedLookup>[1] = (hostname, _, callback) => {
+  const resolve: Resolve = (hostname, _, callback) => {
     const addresses = answers[Math.min(asked.length, answers.length - 1)] as string[];
     asked.push(hostname);
     const found: LookupAddress[] = addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }));
@@ -28,26 +28,25 @@ function resolveTo(...answers: string[][]) {
   return { asked, resolve };
 }
 
+/** A client whose names are looked up so. */
+function makeAgent(resolve: Resolve, allowedHosts: string[] = [], pipelining = 1) {
+  const policy = makeTargetPolicy({ allowedNetworks: ['127.0.0.1/32'], allowedHosts, deniedPorts: null });
+  const agent = new Agent({ connect: { lookup: makeCheckedLookup(policy, resolve) }, pipelining });
+  agents.push(agent);
+  return agent;
+}
+
+async function sendBy(agent: Agent, host: string, timeoutMs = 5_000) {
+  const { origin, href: url } = new URL(`http://${host}:${new URL(receiver.url()).port}/`);
+  const request = { origin, path: '/', method: 'POST' as const, headers: {}, body: Buffer.from('x'), timeoutMs };
+  return exchange(agent, request).catch((error) => describeFailure(error, { url, timeoutMs }));
+}
+
 /** Sends requests by name, with only 127.0.0.1 of loopback allowed. */
 function makeClient(answers: string[][], { keepAlive = true, allowedHosts = [] as string[] } = {}) {
-  const policy = makeTargetPolicy({ allowedNetworks: ['127.0.0.1/32'], allowedHosts, deniedPorts: null });
   const { asked, resolve } = resolveTo(...answers);
-  const agent = new Agent({ connect: { lookup: makeCheckedLookup(policy, resolve) }, pipelining: keepAlive ? 1 : 0 });
-  agents.push(agent);
-  const send = (host = 'hooks.example.com') => {
-    const url = `http://${host}:${new URL(receiver.url()).port}/`;
-    const request = {
-      origin: new URL(url).origin,
-      path: '/',
-      method: 'POST' as const,
-      headers: {},
-      body: Buffer.from('x'),
-    };
-    return exchange(agent, { ...request, timeoutMs: 5_000 }).catch((error) =>
-      describeFailure(error, { url, timeoutMs: 5_000 }),
-    );
-  };
-  return { asked, send };
+  const agent = makeAgent(resolve, allowedHosts, keepAlive ? 1 : 0);
+  return { asked, send: (host = 'hooks.example.com') => sendBy(agent, host) };
 }
 
 describe('a name that leads to several addresses', () => {
@@ -106,5 +105,24 @@ describe('a name that is allowed', () => {
     const other = makeClient([['127.0.0.2']], { allowedHosts });
     expect(await other.send('hooks.example.internal')).toMatchObject({ code: 'CONNECTION' });
     expect(await other.send('hooks.example.com')).toMatchObject({ code: 'BLOCKED_ADDRESS' });
+  });
+});
+
+describe('a look-up', () => {
+  it('that does not end is given up at the deadline of the attempt', async () => {
+    const error = await sendBy(
+      makeAgent(() => {}),
+      'hooks.example.com',
+      300,
+    );
+    expect(error).toMatchObject({ code: 'TIMEOUT', message: expect.stringContaining('did not answer within 300 ms') });
+  });
+
+  it.each(['ENOTFOUND', 'EAI_AGAIN', 'ESERVFAIL'])('that fails is a fault of the name: %s', async (code) => {
+    const fail: Resolve = (_, __, callback) => callback(Object.assign(new Error('No such name.'), { code }), []);
+    expect(await sendBy(makeAgent(fail), 'hooks.example.com')).toMatchObject({
+      code: 'DNS',
+      message: expect.stringMatching(/^The name of hooks\.example\.com:\d+ can't be resolved/),
+    });
   });
 });
