@@ -5,7 +5,7 @@ import { createSecureServer as createHttp2Server } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect, createServer as createNetServer, type Server, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { createServer as createTlsServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { Agent, buildConnector } from 'undici';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DeadlineError, exchange, type Request } from '../../src/deliver/exchange.ts';
@@ -489,6 +489,34 @@ describe('over TLS', () => {
     expect(result.responseHeaders).toMatchObject({ 'x-own': 'yes' });
     expect(Object.keys(result.responseHeaders ?? {}).filter((name) => name.startsWith(':'))).toEqual([]);
     expect(received).toEqual(['POST', '/in', 'text/plain', 'test']);
+  });
+
+  it('each answer is bounded by itself: a connection may bring as many as it likes', async () => {
+    const server = await listen(createHttpsServer(TLS, (_, response) => response.end(Buffer.alloc(60_000, 'x'))));
+    const used = sender();
+    for (let time = 0; time < 20; time += 1) {
+      expect(await used.send(deliveryTo(server, NEVER_MS))).toMatchObject({ error: null, responseStatus: 200 });
+      await turn();
+    }
+    expect(server.made()).toBe(1);
+  });
+
+  it('an answer that goes on where no limit of HTTP is looked at is cut off', async () => {
+    const server = await listen(
+      createTlsServer(TLS, (socket) => {
+        const goOn = () => {
+          while (!socket.destroyed && socket.write(Buffer.alloc(65_536, 'x')));
+        };
+        socket.once('data', () => {
+          socket.write('HTTP/1.1 200 ');
+          goOn();
+        });
+        socket.on('drain', goOn).on('error', () => {});
+      }),
+    );
+    const result = await sender().send(deliveryTo(server, NEVER_MS));
+    expect(result.error).toMatchObject({ code: 'INVALID_RESPONSE', message: expect.stringContaining('512 KiB') });
+    await until(() => server.open() === 0, 'the connection to be closed');
   });
 
   it('a certificate that nobody vouches for is a fault of TLS, not of time', async () => {
