@@ -36,6 +36,7 @@ describe('with nothing set', () => {
     logLevel: 'info',
     shutdownTimeoutMs: 20_000,
     retentionDays: 30,
+    disableFailingAfterMs: 432_000_000,
     connectionsPerKeyMax: 2_000,
     subscriptionsPerKeyMax: 5_000,
   };
@@ -73,6 +74,7 @@ describe('with everything set', () => {
       POSTHORN_LOG_LEVEL: 'debug',
       POSTHORN_SHUTDOWN_TIMEOUT_MS: '500',
       POSTHORN_RETENTION_DAYS: '7',
+      POSTHORN_DISABLE_FAILING_AFTER_DAYS: '3',
       POSTHORN_CONNECTIONS_PER_KEY: '10',
       POSTHORN_SUBSCRIPTIONS_PER_KEY: '20',
       NODE_ENV: 'production',
@@ -91,6 +93,7 @@ describe('with everything set', () => {
       logLevel: 'debug',
       shutdownTimeoutMs: 500,
       retentionDays: 7,
+      disableFailingAfterMs: 259_200_000,
       connectionsPerKeyMax: 10,
       subscriptionsPerKeyMax: 20,
       production: true,
@@ -109,6 +112,8 @@ describe('with everything set', () => {
     { POSTHORN_LOG_LEVEL: 'silent' },
     { POSTHORN_SHUTDOWN_TIMEOUT_MS: '0' },
     { POSTHORN_RETENTION_DAYS: '1' },
+    { POSTHORN_DISABLE_FAILING_AFTER_DAYS: '1' },
+    { POSTHORN_DISABLE_FAILING_AFTER_DAYS: 'off' },
     { POSTHORN_CONNECTIONS_PER_KEY: '1', POSTHORN_SUBSCRIPTIONS_PER_KEY: '1000000' },
     { ...KEYS, DATABASE_URL: 'postgres://db/posthorn' },
   ])('%j is taken', (env) => {
@@ -155,6 +160,9 @@ describe('a value that is wrong', () => {
     ['POSTHORN_CONNECTIONS_PER_KEY', '0', 'from 1 to 1000000'],
     ['POSTHORN_SUBSCRIPTIONS_PER_KEY', 'many', 'from 1 to 1000000'],
     ['POSTHORN_RETENTION_DAYS', '0', 'from 1 to 36500'],
+    ['POSTHORN_DISABLE_FAILING_AFTER_DAYS', '0', 'from 1 to 365, or off'],
+    ['POSTHORN_DISABLE_FAILING_AFTER_DAYS', '400', 'from 1 to 365, or off'],
+    ['POSTHORN_DISABLE_FAILING_AFTER_DAYS', 'never', 'from 1 to 365, or off'],
     ['POSTHORN_RETENTION_DAYS', '40000', 'from 1 to 36500'],
     ['POSTHORN_RETENTION_DAYS', 'a month', 'from 1 to 36500'],
   ])('is refused by the name of its variable, with what to do: %s=%s', (name, value, advice) => {
