@@ -11,7 +11,7 @@ const KEEP_ALIVE_MS = 4_000;
 /** A connection that is not there after so long is given up, so that those of stalled endpoints do not pile up. */
 const CONNECT_MS_MAX = 10_000;
 /** Endpoints with certificates of their own whose connections are kept for further requests. */
-const OWN_AGENTS_MAX = 256;
+export const OWN_AGENTS_MAX = 256;
 
 export interface ConnectionsOptions {
   /** Gives only addresses that deliveries may reach. */
