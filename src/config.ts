@@ -62,6 +62,9 @@ const splitList = (text: string): string[] =>
 
 const toKeyBytes = (text: string) => new Uint8Array(Buffer.from(text, 'base64'));
 
+/** 32 bytes in base64, of which Node would leave out what comes behind the first `=`. */
+const KEY_TEXT = /^[A-Za-z0-9+/_-]{43}=?$/;
+
 const isKey = (bytes: Uint8Array) => bytes.length === ENCRYPTION_KEY_BYTES;
 
 /** Only what names a proxy, and nothing on it. */
@@ -107,11 +110,12 @@ const environmentSchema = z.object({
     .optional(),
   POSTHORN_OLD_ENCRYPTION_KEYS: z
     .string()
-    .transform((text) => splitList(text).map(toKeyBytes))
+    .transform(splitList)
     .refine(
-      (keys) => keys.length <= OLD_ENCRYPTION_KEYS_MAX && keys.every(isKey),
+      (keys) => keys.length <= OLD_ENCRYPTION_KEYS_MAX && keys.every((key) => KEY_TEXT.test(key)),
       `must be keys of ${ENCRYPTION_KEY_BYTES} bytes in base64, separated by commas, ${OLD_ENCRYPTION_KEYS_MAX} at most`,
     )
+    .transform((keys) => keys.map(toKeyBytes))
     .default([]),
   POSTHORN_ALLOWED_NETWORKS: z
     .string()

@@ -1,10 +1,13 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it } from 'vitest';
 import { verifyWebhook } from '../examples/signatures/verify.ts';
+import { makeSecret, toPublicKey } from '../src/domain/signature.ts';
 import { SECRETS_MAX } from '../src/endpoints/endpoints.ts';
 import { until, useTestBed } from './support/posthorn.ts';
 import { type ReceivedRequest, useReceiver } from './support/receiver.ts';
@@ -224,6 +227,36 @@ describe('examples', () => {
       expect(() => verify(key, { ...request, headers: {} })).toThrow('timestamp');
       const unsigned = { ...request.headers, 'webhook-signature': 'v1, v1a, v2,x v1a' };
       expect(() => verify(key, { ...request, headers: unsigned })).toThrow('No signature fits');
+    }
+  });
+
+  it('of a server, as docs/SIGNATURES.md has it, takes a delivery and refuses a forged one', async () => {
+    const secret = makeSecret('ED25519');
+    const docs = await readFile(join(EXAMPLES, '../docs/SIGNATURES.md'), 'utf8');
+    const code = /```ts\n(import \{ createServer.*?)```/s.exec(docs)?.[1] as string;
+    const folder = await mkdtemp(join(tmpdir(), 'posthorn-example-'));
+    const file = join(folder, 'server.mjs');
+    const tellPort = '.listen(0, function () { console.log(this.address().port) })';
+    await writeFile(
+      file,
+      code
+        .replace("'./verify.ts'", JSON.stringify(join(EXAMPLES, 'signatures/verify.ts')))
+        .replace('whpk_…', toPublicKey(secret) as string)
+        .replace('.listen(3000)', tellPort),
+    );
+    const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      const [port] = await once(child.stdout, 'data');
+      const url = `http://127.0.0.1:${String(port).trim()}/`;
+      await bed.createEndpoint({ url, eventTypes: ['documented'], secret });
+      const { deliveryIds } = await bed.publish({ type: 'documented' });
+      const { attempts } = await bed.waitForStatus(deliveryIds[0] as string, 'DELIVERED');
+      expect(attempts[0]?.responseStatus).toBe(204);
+      expect((await fetch(url, { method: 'POST', body: '{}' })).status).toBe(401);
+    } finally {
+      child.kill();
+      await once(child, 'exit');
+      await rm(folder, { recursive: true });
     }
   });
 
