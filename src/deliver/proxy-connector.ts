@@ -60,7 +60,7 @@ interface Proxy {
   isSecure: boolean;
   host: string;
   port: number;
-  /** RFC 7617; undefined: without user name. */
+  /** RFC 7617; undefined: it asks for none. */
   authorization: string | undefined;
 }
 
@@ -72,7 +72,7 @@ function readProxy(proxyUrl: string): Proxy {
     isSecure,
     host: hostname.replace(/^\[|\]$/g, ''),
     port: Number(port) || (isSecure ? 443 : 80),
-    authorization: username ? `Basic ${Buffer.from(credentials).toString('base64')}` : undefined,
+    authorization: username || password ? `Basic ${Buffer.from(credentials).toString('base64')}` : undefined,
   };
 }
 
