@@ -16,12 +16,16 @@ export interface Config {
   rootKey: string | null;
   /** 32 bytes that seal secrets at rest; null: made at the first start of the embedded default. */
   encryptionKey: Uint8Array | null;
+  /** Keys that sealed secrets before: what is sealed with them is still read. */
+  oldEncryptionKeys: Uint8Array[];
   /** CIDRs that deliveries may reach though they are not public. */
   allowedNetworks: string[];
   /** Host names, or `*.` and a name, that deliveries may reach wherever they lead. */
   allowedHosts: string[];
   /** Ports that deliveries may not reach; null: those that Posthorn knows to be no place for webhooks. */
   deniedPorts: number[] | null;
+  /** Proxy that all deliveries go through, with user name and password; null: none. */
+  proxyUrl: string | null;
   role: Role;
   production: boolean;
   logLevel: string;
@@ -41,6 +45,9 @@ export interface Config {
 export const ROOT_KEY_MIN_CHARS = 32;
 /** Length of an AES-256 key. */
 export const ENCRYPTION_KEY_BYTES = 32;
+
+/** Each is tried on what was sealed before keys had IDs. */
+const OLD_ENCRYPTION_KEYS_MAX = 10;
 
 const RETENTION_DAYS_DEFAULT = 30;
 /** Idempotency keys are promised for 24 h, and go with their events. */
@@ -62,6 +69,20 @@ const NONE = 'none';
 const HOST_PATTERN = /^(\*\.)?([a-z0-9_-]{1,63}\.)*(?=[^.]*[a-z])[a-z0-9_-]{1,63}\.?$/i;
 
 const isPort = (text: string) => /^\d{1,5}$/.test(text) && Number(text) <= 65_535;
+
+const toKeyBytes = (text: string) => new Uint8Array(Buffer.from(text, 'base64'));
+
+/** 32 bytes in base64, of which Node would leave out what comes behind the first `=`. */
+const KEY_TEXT = /^[A-Za-z0-9+/_-]{43}=?$/;
+
+const isKey = (bytes: Uint8Array) => bytes.length === ENCRYPTION_KEY_BYTES;
+
+/** Only what names a proxy, and nothing on it. */
+function isProxyUrl(text: string): boolean {
+  if (!URL.canParse(text) || /%(?![0-9a-f]{2})/i.test(text)) return false;
+  const { protocol, pathname, search, hash } = new URL(text);
+  return /^https?:$/.test(protocol) && pathname === '/' && search === '' && hash === '';
+}
 
 const isCidr = (text: string) => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text).success;
 
@@ -101,12 +122,19 @@ const environmentSchema = z.object({
     .optional(),
   POSTHORN_ENCRYPTION_KEY: z
     .string()
-    .transform((text) => new Uint8Array(Buffer.from(text, 'base64')))
+    .transform(toKeyBytes)
     .refine(
-      (bytes) => bytes.length === ENCRYPTION_KEY_BYTES,
+      isKey,
       `must be ${ENCRYPTION_KEY_BYTES} bytes in base64; make one with: openssl rand -base64 ${ENCRYPTION_KEY_BYTES}`,
     )
     .optional(),
+  POSTHORN_OLD_ENCRYPTION_KEYS: list
+    .refine(
+      (keys) => keys.length <= OLD_ENCRYPTION_KEYS_MAX && keys.every((key) => KEY_TEXT.test(key)),
+      `must be keys of ${ENCRYPTION_KEY_BYTES} bytes in base64, separated by commas, ${OLD_ENCRYPTION_KEYS_MAX} at most`,
+    )
+    .transform((keys) => keys.map(toKeyBytes))
+    .default([]),
   POSTHORN_ALLOWED_NETWORKS: list
     .refine((parts) => parts.every(isCidr), 'must be CIDRs separated by commas, for example 10.0.0.0/8,fd00::/8')
     .optional(),
@@ -122,6 +150,10 @@ const environmentSchema = z.object({
       `must be port numbers separated by commas, for example 22,25, or ${NONE} to deny none`,
     )
     .transform((parts) => (String(parts) === NONE ? [] : parts.map(Number)))
+    .optional(),
+  POSTHORN_PROXY_URL: z
+    .string()
+    .refine(isProxyUrl, 'must be a URL of the form http://user:password@host:port, or https://…, without a path')
     .optional(),
   POSTHORN_ROLE: z.enum(['all', 'api', 'worker'], 'must be all, api or worker').default('all'),
   POSTHORN_DATA_DIR: z.string().default('.posthorn'),
@@ -172,8 +204,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   return toConfig(parsed.data);
 }
 
-/** Reads the configuration of this process. */
-export const readProcessConfig = () => readConfig(process.env);
+/** Reads the configuration of this process. @param overrides variables that count in place of those there are */
+export const readProcessConfig = (overrides: Record<string, string> = {}) =>
+  readConfig({ ...process.env, ...overrides });
 
 /** Keys may be made up only where one process owns the data: with the embedded default, outside production. */
 function findMissingKeys(env: Record<string, string | undefined>): string[] {
@@ -203,9 +236,11 @@ function toConfig(env: Environment): Config {
     port: env.PORT,
     rootKey: env.POSTHORN_ROOT_KEY ?? null,
     encryptionKey: env.POSTHORN_ENCRYPTION_KEY ?? null,
+    oldEncryptionKeys: env.POSTHORN_OLD_ENCRYPTION_KEYS,
     allowedNetworks: env.POSTHORN_ALLOWED_NETWORKS ?? (isEmbeddedDefault ? LOOPBACK_NETWORKS : []),
     allowedHosts: env.POSTHORN_ALLOWED_HOSTS,
     deniedPorts: env.POSTHORN_DENIED_PORTS ?? null,
+    proxyUrl: env.POSTHORN_PROXY_URL ?? null,
     role: env.POSTHORN_ROLE,
     production,
     logLevel: env.POSTHORN_LOG_LEVEL,

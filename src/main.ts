@@ -1,4 +1,3 @@
-import { createSecretKey } from 'node:crypto';
 import { Authenticator } from './access/authenticate.ts';
 import { type Config, readProcessConfig } from './config.ts';
 import { Courier } from './deliver/courier.ts';
@@ -23,14 +22,13 @@ import { Announcer } from './publish/announcer.ts';
 import { Publisher } from './publish/publisher.ts';
 import { DeliveryQueue } from './queue/delivery-queue.ts';
 import { checkEncryptionKey } from './storage/check-encryption-key.ts';
-import { openDataDir } from './storage/data-dir.ts';
 import { openDatabase } from './storage/database.ts';
-import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
 import { migrate } from './storage/migrate.ts';
 import { readEndpointHealth } from './storage/read-endpoint-health.ts';
 import { readLiveCounts } from './storage/read-live-counts.ts';
 import { readWaiting } from './storage/read-waiting.ts';
 import { Signals } from './storage/signals.ts';
+import { makeKeyring, openStore, type Store } from './storage/store.ts';
 
 const USER_AGENT = 'Posthorn/0.1.0';
 
@@ -69,12 +67,15 @@ async function startParts(
   stops: (() => Promise<unknown>)[],
   stopAll: () => Promise<void>,
 ): Promise<Posthorn> {
-  const { databaseUrl, rootKey, encryptionKey, newRootKey } = await openStore(config, stops);
+  const store = await openStore(config, stops);
+  const { databaseUrl } = store;
+  const { rootKey, newRootKey } = findRootKey(config, store);
+  const keyring = makeKeyring(config, store);
   await migrate(databaseUrl);
   const database = openDatabase(databaseUrl, log);
   stops.push(() => database.close());
   const { pool, prisma } = database;
-  await checkEncryptionKey(pool, encryptionKey);
+  await checkEncryptionKey(pool, keyring);
 
   const signals = new Signals({ databaseUrl, pool, log });
   stops.push(() => signals.stop());
@@ -89,8 +90,9 @@ async function startParts(
   let hasFinished = true;
   if (isWorker) {
     const sender = new Sender({
-      encryptionKey,
+      keyring,
       targetPolicy,
+      proxyUrl: config.proxyUrl,
       userAgent: USER_AGENT,
     });
     stops.push(() => sender.close());
@@ -131,7 +133,7 @@ async function startParts(
     stops.push(() => stats.stop());
     const health = new HealthWatches({ readHealth: (endpointIds) => readEndpointHealth(pool, endpointIds), log });
     stops.push(() => health.stop());
-    const endpoints = new Endpoints({ prisma, signals, encryptionKey, targetPolicy });
+    const endpoints = new Endpoints({ prisma, signals, keyring, targetPolicy });
     const authenticator = new Authenticator(database, rootKey);
     services = { prisma, authenticator, publisher, endpoints, deliveries, feed, endpointFeed, stats, health, log };
   }
@@ -156,23 +158,10 @@ async function startParts(
   };
 }
 
-/** The database and the keys: as given, or those of the embedded default. */
-async function openStore(config: Config, stops: (() => Promise<unknown>)[]) {
-  if (config.databaseUrl !== null) {
-    const encryptionKey = createSecretKey(config.encryptionKey as Uint8Array);
-    return { databaseUrl: config.databaseUrl, rootKey: config.rootKey, encryptionKey, newRootKey: null };
-  }
-  const dataDir = await openDataDir(config.dataDir);
-  stops.push(dataDir.release);
-  const { databasePassword, rootKey, encryptionKey } = dataDir.keys;
-  const postgres = await startEmbeddedPostgres({ path: dataDir.path, password: databasePassword });
-  stops.push(() => postgres.stop());
-  return {
-    databaseUrl: postgres.url,
-    rootKey: config.rootKey ?? rootKey,
-    encryptionKey: createSecretKey(config.encryptionKey ?? Buffer.from(encryptionKey, 'base64')),
-    newRootKey: dataDir.isNew && config.rootKey === null ? rootKey : null,
-  };
+/** The operator's key: as given, or that of the embedded default. */
+function findRootKey({ rootKey }: Config, { dataDir }: Store) {
+  if (rootKey !== null || !dataDir) return { rootKey, newRootKey: null };
+  return { rootKey: dataDir.keys.rootKey, newRootKey: dataDir.isNew ? dataDir.keys.rootKey : null };
 }
 
 /** @returns false where the time ran out first */

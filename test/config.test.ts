@@ -7,6 +7,7 @@ import { StartupError } from '../src/errors.ts';
 const DATABASE_URL = 'postgresql://user:password@db:5432/posthorn';
 const POSTHORN_ROOT_KEY = 'r'.repeat(ROOT_KEY_MIN_CHARS);
 const POSTHORN_ENCRYPTION_KEY = Buffer.alloc(ENCRYPTION_KEY_BYTES, 7).toString('base64');
+const OLD_KEYS = [8, 9].map((byte) => Buffer.alloc(ENCRYPTION_KEY_BYTES, byte).toString('base64'));
 const KEYS = { POSTHORN_ROOT_KEY, POSTHORN_ENCRYPTION_KEY };
 
 /** The message with which a configuration is refused; null: it is taken. */
@@ -28,6 +29,8 @@ describe('with nothing set', () => {
     port: 4000,
     rootKey: null,
     encryptionKey: null,
+    oldEncryptionKeys: [],
+    proxyUrl: null,
     allowedNetworks: ['127.0.0.0/8', '::1/128'],
     allowedHosts: [],
     deniedPorts: null,
@@ -47,7 +50,7 @@ describe('with nothing set', () => {
 
   it('a variable that is empty counts as not set', () => {
     const names = ['DATABASE_URL', 'PORT', 'HOST', 'NODE_ENV'];
-    const sealed = ['ROOT_KEY', 'ENCRYPTION_KEY'];
+    const sealed = ['ROOT_KEY', 'ENCRYPTION_KEY', 'OLD_ENCRYPTION_KEYS', 'PROXY_URL'];
     const own = [...sealed, 'ALLOWED_NETWORKS', 'ALLOWED_HOSTS', 'DENIED_PORTS', 'ROLE', 'DATA_DIR', 'LOG_LEVEL'];
     const empty = [...names, ...own.map((name) => `POSTHORN_${name}`)].map((name) => [name, '']);
     expect(readConfig(Object.fromEntries(empty))).toEqual(DEFAULTS);
@@ -66,6 +69,8 @@ describe('with everything set', () => {
       HOST: '0.0.0.0',
       POSTHORN_ROOT_KEY,
       POSTHORN_ENCRYPTION_KEY,
+      POSTHORN_OLD_ENCRYPTION_KEYS: ` ${OLD_KEYS.join(' , ')},`,
+      POSTHORN_PROXY_URL: 'https://user:pass%20word@proxy.example:3128',
       POSTHORN_ALLOWED_NETWORKS: ' 10.0.0.0/8 , fd00::/8,',
       POSTHORN_ALLOWED_HOSTS: 'hooks.internal, *.example.internal',
       POSTHORN_DENIED_PORTS: '25, 5432',
@@ -85,6 +90,8 @@ describe('with everything set', () => {
       host: '0.0.0.0',
       rootKey: POSTHORN_ROOT_KEY,
       encryptionKey: new Uint8Array(ENCRYPTION_KEY_BYTES).fill(7),
+      oldEncryptionKeys: [8, 9].map((byte) => new Uint8Array(ENCRYPTION_KEY_BYTES).fill(byte)),
+      proxyUrl: 'https://user:pass%20word@proxy.example:3128',
       allowedNetworks: ['10.0.0.0/8', 'fd00::/8'],
       allowedHosts: ['hooks.internal', '*.example.internal'],
       deniedPorts: [25, 5432],
@@ -108,6 +115,9 @@ describe('with everything set', () => {
     { POSTHORN_DENIED_PORTS: 'none' },
     { POSTHORN_DENIED_PORTS: '0,65535' },
     { POSTHORN_ROLE: 'all' },
+    { POSTHORN_PROXY_URL: 'http://10.0.0.1:3128/' },
+    { POSTHORN_PROXY_URL: 'http://[fd00::1]' },
+    { POSTHORN_OLD_ENCRYPTION_KEYS: POSTHORN_ENCRYPTION_KEY },
     { POSTHORN_ROLE: 'worker' },
     { POSTHORN_LOG_LEVEL: 'silent' },
     { POSTHORN_SHUTDOWN_TIMEOUT_MS: '0' },
@@ -135,6 +145,14 @@ describe('a value that is wrong', () => {
     ['POSTHORN_ENCRYPTION_KEY', Buffer.alloc(31).toString('base64'), 'openssl rand -base64 32'],
     ['POSTHORN_ENCRYPTION_KEY', Buffer.alloc(33).toString('base64'), 'openssl rand -base64 32'],
     ['POSTHORN_ENCRYPTION_KEY', Buffer.alloc(32).toString('hex'), 'openssl rand -base64 32'],
+    ['POSTHORN_OLD_ENCRYPTION_KEYS', `${OLD_KEYS[0]},short`, 'separated by commas'],
+    ['POSTHORN_OLD_ENCRYPTION_KEYS', OLD_KEYS.join(' '), 'separated by commas'],
+    ['POSTHORN_OLD_ENCRYPTION_KEYS', Array(11).fill(OLD_KEYS[0]).join(), '10 at most'],
+    ['POSTHORN_PROXY_URL', 'proxy:3128', 'http://user:password@host:port'],
+    ['POSTHORN_PROXY_URL', 'socks5://proxy:1080', 'http://user:password@host:port'],
+    ['POSTHORN_PROXY_URL', 'http://proxy:3128/path', 'without a path'],
+    ['POSTHORN_PROXY_URL', 'http://proxy:3128?x', 'without a path'],
+    ['POSTHORN_PROXY_URL', 'http://user:100%@proxy:3128', 'http://user:password@host:port'],
     ['POSTHORN_ALLOWED_NETWORKS', 'localhost', '10.0.0.0/8,fd00::/8'],
     ['POSTHORN_ALLOWED_NETWORKS', '10.0.0.1', '10.0.0.0/8,fd00::/8'],
     ['POSTHORN_ALLOWED_NETWORKS', '10.0.0.0/33', '10.0.0.0/8,fd00::/8'],
@@ -172,8 +190,15 @@ describe('a value that is wrong', () => {
   });
 
   it('is not repeated in the message where it is a secret', () => {
-    const env = { POSTHORN_ROOT_KEY: 'my-short-secret', DATABASE_URL: 'mysql://user:hunter2@db/x' };
-    expect(findFault(env)).not.toMatch(/my-short-secret|hunter2/);
+    const env = {
+      POSTHORN_ROOT_KEY: 'my-short-secret',
+      DATABASE_URL: 'mysql://user:hunter2@db/x',
+      POSTHORN_PROXY_URL: 'ftp://user:hunter3@proxy',
+      POSTHORN_OLD_ENCRYPTION_KEYS: 'my-old-key',
+    };
+    const fault = findFault(env);
+    for (const name of Object.keys(env)) expect(fault).toContain(name);
+    expect(fault).not.toMatch(/my-short-secret|hunter|my-old-key/);
   });
 });
 

@@ -61,6 +61,8 @@ export class TestBed {
       port: 0,
       rootKey: ROOT_KEY,
       encryptionKey: ENCRYPTION_KEY,
+      oldEncryptionKeys: [],
+      proxyUrl: null,
       allowedNetworks: ['127.0.0.0/8'],
       allowedHosts: [],
       deniedPorts: null,
