@@ -134,7 +134,7 @@ describe('GraphiQL', () => {
   });
 
   it('is not served in production', async () => {
-    const production = await bed.startProcess({ production: true });
+    const production = await bed.startProcess({ production: true, introspection: false });
     const response = await fetch(`${production.url}/graphql`, { headers: BROWSER });
     expect(response.status).not.toBe(200);
     expect(await response.text()).not.toMatch(/graphiql|<script/i);
