@@ -95,8 +95,6 @@ export function makeGraphqlHandler({ services, sessions, gate, log, limits, cors
     maskedErrors: false,
     // The server has refused what is too large; here it would cost a copy of every body.
     maxRequestBodySize: false,
-    // One operation a request: what several may cost together would have no limit.
-    batching: false,
     parserAndValidationCache: { documentCache: makeDocumentCache(), errorCache: makeDocumentCache() },
     context: (server) => makeContext(services, server),
     plugins: [

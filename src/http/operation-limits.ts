@@ -31,9 +31,19 @@ export interface OperationLimits {
   introspection: boolean;
 }
 
+/** What several operations cost together would have no limit. */
+const BATCH_MESSAGE =
+  'A request has one operation: batches are not taken. Send each by itself, or select several fields.';
+
 /** Limits of size before a document is validated, and of time when it is executed. The same for HTTP and WebSocket. */
 export function limitOperations({ operationTimeoutMs, introspection }: OperationLimits): Plugin {
   return {
+    onRequestParse: () => ({
+      onRequestParseDone: ({ requestParserResult }) => {
+        if (!Array.isArray(requestParserResult)) return;
+        throw new GraphQLError(BATCH_MESSAGE, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } });
+      },
+    }),
     onParse: ({ setParseFn }) => setParseFn(parseWithinLimits),
     onValidate: ({ addValidationRule }) => {
       if (!introspection) addValidationRule(RefuseIntrospection);

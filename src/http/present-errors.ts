@@ -18,7 +18,7 @@ const HTTP_BY_CODE: Record<string, HttpPart> = {
 };
 
 /** What graphql-js adds to a name that is not there. */
-const SUGGESTION = / Did you mean .*\?$/;
+const SUGGESTION = / Did you mean (?:[^"?]|"[^"]*")*\?/g;
 
 /** A variable's value does not fit its type, or the operation is not named rightly: the document itself is fine. */
 const INPUT_MESSAGE =
