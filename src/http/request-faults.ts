@@ -12,8 +12,9 @@ export interface RequestFault {
 /** A form of another page can't send JSON, so what it sends in a user's name is refused here. */
 const JSON_TYPE = /^application\/json(;|$)/;
 
-/** What is wrong with a request to GraphQL, as far as its headers tell; null: nothing. */
-export function findRequestFault({ method, headers }: IncomingMessage): RequestFault | null {
+/** What is wrong with a request to GraphQL, as far as its URL and headers tell; null: nothing. */
+export function findRequestFault({ method, url, headers }: IncomingMessage): RequestFault | null {
+  if (method === 'GET') return findParameterFault(new URLSearchParams(url?.split('?')[1]));
   if (method !== 'POST') return null;
   if (!JSON_TYPE.test(headers['content-type'] ?? '')) {
     return { status: 415, message: 'Send JSON, with content-type: application/json.' };
@@ -22,4 +23,21 @@ export function findRequestFault({ method, headers }: IncomingMessage): RequestF
   if (length === undefined) return { status: 411, message: 'Send the length of the body in content-length.' };
   if (Number(length) <= REQUEST_BYTES_MAX) return null;
   return { status: 413, message: `The request is larger than ${REQUEST_BYTES_MAX} bytes. Split it.` };
+}
+
+function findParameterFault(parameters: URLSearchParams): RequestFault | null {
+  const wrong = ['variables', 'extensions'].find((name) => !isJsonOrEmpty(parameters.get(name)));
+  return wrong === undefined
+    ? null
+    : { status: 400, message: `The parameter ${wrong} is no JSON. Write it as an object.` };
+}
+
+function isJsonOrEmpty(text: string | null): boolean {
+  if (!text) return true;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
