@@ -14,7 +14,7 @@ import { chooseRequestId, REQUEST_ID_HEADER } from './request-id.ts';
 import type { Sessions } from './sessions.ts';
 
 /** Largest message of a client. */
-const MESSAGE_BYTES_MAX = 1_048_576;
+export const MESSAGE_BYTES_MAX = 1_048_576;
 /** How long clients may take to say goodbye when the server stops. */
 const GOODBYE_MS = 2_000;
 /** Close codes of RFC 6455, section 7.4.1, and of the IANA registry. After both, clients of graphql-ws connect again. */
