@@ -1,7 +1,7 @@
+import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import ipaddr from 'ipaddr.js';
 import { LRUCache } from 'lru-cache';
-import { hashKey } from '../access/api-keys.ts';
 import type { Authenticator, Credentials } from '../access/authenticate.ts';
 import type { Caller } from '../access/caller.ts';
 import { RequestError } from '../errors.ts';
@@ -63,12 +63,12 @@ export class Gate {
 
   async #identify(credentials: Credentials, request: IncomingMessage): Promise<Caller> {
     const { authenticator, trustedProxies } = this.#options;
-    const hash = credentials.key ? Buffer.from(hashKey(credentials.key)).toString('base64') : '';
-    if (this.#knownKeys.has(hash)) {
+    const keyHash = credentials.key ? hash('sha256', credentials.key, 'base64') : '';
+    if (this.#knownKeys.has(keyHash)) {
       try {
         return await authenticator.authenticate(credentials);
       } catch (error) {
-        if (isUnauthenticated(error)) this.#knownKeys.delete(hash);
+        if (isUnauthenticated(error)) this.#knownKeys.delete(keyHash);
         throw error;
       }
     }
@@ -79,7 +79,7 @@ export class Gate {
     }
     try {
       const caller = await authenticator.authenticate(credentials);
-      this.#knownKeys.set(hash, true);
+      this.#knownKeys.set(keyHash, true);
       this.#byAddress.giveBack(address);
       return caller;
     } catch (error) {
