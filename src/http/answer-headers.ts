@@ -32,5 +32,5 @@ export const GRAPHIQL_POLICY = [
 /** Puts the headers of every answer on one. */
 export function setAnswerHeaders(response: ServerResponse, { behindTls }: { behindTls: boolean }): void {
   for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
-  if (behindTls) response.setHeader('strict-transport-security', `max-age=${HSTS_SECONDS}; includeSubDomains`);
+  if (behindTls) response.setHeader('strict-transport-security', `max-age=${HSTS_SECONDS}`);
 }
