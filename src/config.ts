@@ -39,6 +39,22 @@ export interface Config {
   connectionsPerKeyMax: number;
   /** Subscriptions that one API key may have on a process. */
   subscriptionsPerKeyMax: number;
+  /** Cost that an operation may have. */
+  complexityMax: number;
+  /** How long an operation may take, and each of its statements. */
+  operationTimeoutMs: number;
+  /** How long a request may take to arrive. */
+  requestTimeoutMs: number;
+  /** Requests a second that one API key may make of a process, and twice as many at once; null: any number. */
+  requestsPerSecondMax: number | null;
+  /** Proxies in front, each of which adds the address that it got a request from to `X-Forwarded-For`. */
+  trustedProxies: number;
+  /** Origins whose pages may ask, or `*` for any. */
+  corsOrigins: string[];
+  /** Whether clients may ask for the schema, are told of names like those that they got wrong, and have GraphiQL. */
+  introspection: boolean;
+  /** Whether browsers reach Posthorn over TLS only. */
+  behindTls: boolean;
 }
 
 /** Shortest operator's key, in characters. */
@@ -60,6 +76,16 @@ const DISABLE_FAILING_DAYS_MAX = 365;
 const CONNECTIONS_PER_KEY_DEFAULT = 2_000;
 const SUBSCRIPTIONS_PER_KEY_DEFAULT = 5_000;
 const PER_KEY_MAX = 1_000_000;
+
+const COMPLEXITY_DEFAULT = 50_000;
+const COMPLEXITY_MAX = 1_000_000_000;
+const OPERATION_TIMEOUT_MS_DEFAULT = 30_000;
+const REQUEST_TIMEOUT_MS_DEFAULT = 60_000;
+const TIMEOUT_MS_MIN = 100;
+const TIMEOUT_MS_MAX = 600_000;
+const REQUESTS_PER_SECOND_DEFAULT = 1_000;
+const REQUESTS_PER_SECOND_MAX = 1_000_000;
+const TRUSTED_PROXIES_MAX = 10;
 
 const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128'];
 
@@ -86,21 +112,43 @@ function isProxyUrl(text: string): boolean {
 
 const isCidr = (text: string) => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text).success;
 
+interface Range {
+  min: number;
+  max: number;
+  default: number;
+}
+
+/** @param what is counted, as a message names it */
+function wholeNumber(what: string, { min, max, default: byDefault }: Range) {
+  const message = `must be ${what} from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^\d{1,10}$/, message)
+    .transform(Number)
+    .refine((count) => count >= min && count <= max, message)
+    .default(byDefault);
+}
+
+const perKey = (limit: number) => wholeNumber('a number', { min: 1, max: PER_KEY_MAX, default: limit });
+
+const timeout = (ms: number) =>
+  wholeNumber('a number of milliseconds', { min: TIMEOUT_MS_MIN, max: TIMEOUT_MS_MAX, default: ms });
+
+const onOrOff = z
+  .enum(['on', 'off'], 'must be on or off')
+  .transform((text) => text === 'on')
+  .optional();
+
 /** Parts between commas. */
-const list = z.string().transform((text) =>
+const commaSeparated = z.string().transform((text) =>
   text
     .split(',')
     .map((part) => part.trim())
     .filter(Boolean),
 );
 
-const perKey = (limit: number) =>
-  z
-    .string()
-    .regex(/^\d{1,7}$/, `must be a number from 1 to ${PER_KEY_MAX}`)
-    .transform(Number)
-    .refine((count) => count >= 1 && count <= PER_KEY_MAX, `must be a number from 1 to ${PER_KEY_MAX}`)
-    .default(limit);
+/** As browsers send it: no path, no slash at the end, no default port. Nothing in it stands for others. */
+const isOrigin = (text: string) => !text.includes('*') && URL.canParse(text) && new URL(text).origin === text;
 
 const DISABLE_FAILING_RULE = `must be a number of days from 1 to ${DISABLE_FAILING_DAYS_MAX}, or off`;
 
@@ -109,12 +157,7 @@ const environmentSchema = z.object({
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must be a URL of the form postgresql://user:password@host:5432/database')
     .optional(),
-  PORT: z
-    .string()
-    .regex(/^\d{1,5}$/, 'must be a port number from 0 to 65535')
-    .transform(Number)
-    .refine((port) => port <= 65_535, 'must be a port number from 0 to 65535')
-    .default(4000),
+  PORT: wholeNumber('a port number', { min: 0, max: 65_535, default: 4000 }),
   HOST: z.string().default('127.0.0.1'),
   POSTHORN_ROOT_KEY: z
     .string()
@@ -128,23 +171,23 @@ const environmentSchema = z.object({
       `must be ${ENCRYPTION_KEY_BYTES} bytes in base64; make one with: openssl rand -base64 ${ENCRYPTION_KEY_BYTES}`,
     )
     .optional(),
-  POSTHORN_OLD_ENCRYPTION_KEYS: list
+  POSTHORN_OLD_ENCRYPTION_KEYS: commaSeparated
     .refine(
       (keys) => keys.length <= OLD_ENCRYPTION_KEYS_MAX && keys.every((key) => KEY_TEXT.test(key)),
       `must be keys of ${ENCRYPTION_KEY_BYTES} bytes in base64, separated by commas, ${OLD_ENCRYPTION_KEYS_MAX} at most`,
     )
     .transform((keys) => keys.map(toKeyBytes))
     .default([]),
-  POSTHORN_ALLOWED_NETWORKS: list
+  POSTHORN_ALLOWED_NETWORKS: commaSeparated
     .refine((parts) => parts.every(isCidr), 'must be CIDRs separated by commas, for example 10.0.0.0/8,fd00::/8')
     .optional(),
-  POSTHORN_ALLOWED_HOSTS: list
+  POSTHORN_ALLOWED_HOSTS: commaSeparated
     .refine(
       (parts) => parts.every((part) => HOST_PATTERN.test(part)),
       'must be host names separated by commas, for example hooks.example.internal,*.example.internal; for addresses use POSTHORN_ALLOWED_NETWORKS',
     )
     .default([]),
-  POSTHORN_DENIED_PORTS: list
+  POSTHORN_DENIED_PORTS: commaSeparated
     .refine(
       (parts) => String(parts) === NONE || (parts.length > 0 && parts.every(isPort)),
       `must be port numbers separated by commas, for example 22,25, or ${NONE} to deny none`,
@@ -168,15 +211,11 @@ const environmentSchema = z.object({
     .regex(/^\d{1,6}$/, 'must be a number of milliseconds up to 999999')
     .transform(Number)
     .default(20_000),
-  POSTHORN_RETENTION_DAYS: z
-    .string()
-    .regex(/^\d{1,5}$/, `must be a number of days from ${RETENTION_DAYS_MIN} to ${RETENTION_DAYS_MAX}`)
-    .transform(Number)
-    .refine(
-      (days) => days >= RETENTION_DAYS_MIN && days <= RETENTION_DAYS_MAX,
-      `must be a number of days from ${RETENTION_DAYS_MIN} to ${RETENTION_DAYS_MAX}`,
-    )
-    .default(RETENTION_DAYS_DEFAULT),
+  POSTHORN_RETENTION_DAYS: wholeNumber('a number of days', {
+    min: RETENTION_DAYS_MIN,
+    max: RETENTION_DAYS_MAX,
+    default: RETENTION_DAYS_DEFAULT,
+  }),
   POSTHORN_DISABLE_FAILING_AFTER_DAYS: z
     .string()
     .regex(/^(\d{1,3}|off)$/, DISABLE_FAILING_RULE)
@@ -185,6 +224,22 @@ const environmentSchema = z.object({
     .default(DISABLE_FAILING_DAYS_DEFAULT),
   POSTHORN_CONNECTIONS_PER_KEY: perKey(CONNECTIONS_PER_KEY_DEFAULT),
   POSTHORN_SUBSCRIPTIONS_PER_KEY: perKey(SUBSCRIPTIONS_PER_KEY_DEFAULT),
+  POSTHORN_MAX_COMPLEXITY: wholeNumber('a number', { min: 1, max: COMPLEXITY_MAX, default: COMPLEXITY_DEFAULT }),
+  POSTHORN_OPERATION_TIMEOUT_MS: timeout(OPERATION_TIMEOUT_MS_DEFAULT),
+  POSTHORN_REQUEST_TIMEOUT_MS: timeout(REQUEST_TIMEOUT_MS_DEFAULT),
+  POSTHORN_REQUESTS_PER_SECOND: z.preprocess(
+    (text) => (text === 'off' ? '0' : text),
+    wholeNumber('off, or a number', { min: 0, max: REQUESTS_PER_SECOND_MAX, default: REQUESTS_PER_SECOND_DEFAULT }),
+  ),
+  POSTHORN_TRUST_PROXY: wholeNumber('a number of proxies', { min: 0, max: TRUSTED_PROXIES_MAX, default: 0 }),
+  POSTHORN_CORS_ORIGINS: commaSeparated
+    .refine(
+      (parts) => parts.every((part) => part === '*' || isOrigin(part)),
+      'must be * or origins separated by commas, for example https://app.example.com,http://localhost:3000',
+    )
+    .optional(),
+  POSTHORN_INTROSPECTION: onOrOff,
+  POSTHORN_BEHIND_TLS: onOrOff,
   NODE_ENV: z.string().optional(),
 });
 
@@ -249,5 +304,13 @@ function toConfig(env: Environment): Config {
     disableFailingAfterMs: toMs(env.POSTHORN_DISABLE_FAILING_AFTER_DAYS),
     connectionsPerKeyMax: env.POSTHORN_CONNECTIONS_PER_KEY,
     subscriptionsPerKeyMax: env.POSTHORN_SUBSCRIPTIONS_PER_KEY,
+    complexityMax: env.POSTHORN_MAX_COMPLEXITY,
+    operationTimeoutMs: env.POSTHORN_OPERATION_TIMEOUT_MS,
+    requestTimeoutMs: env.POSTHORN_REQUEST_TIMEOUT_MS,
+    requestsPerSecondMax: env.POSTHORN_REQUESTS_PER_SECOND || null,
+    trustedProxies: env.POSTHORN_TRUST_PROXY,
+    corsOrigins: env.POSTHORN_CORS_ORIGINS ?? (production ? [] : ['*']),
+    introspection: env.POSTHORN_INTROSPECTION ?? !production,
+    behindTls: env.POSTHORN_BEHIND_TLS ?? false,
   };
 }

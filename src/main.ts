@@ -72,9 +72,11 @@ async function startParts(
   const { rootKey, newRootKey } = findRootKey(config, store);
   const keyring = makeKeyring(config, store);
   await migrate(databaseUrl);
+  // What is done for callers has a pool of its own: none of its statements runs on when nobody waits for it any more, and
+  // however much is asked, outcomes are recorded.
   const database = openDatabase(databaseUrl, log);
   stops.push(() => database.close());
-  const { pool, prisma } = database;
+  const { pool } = database;
   await checkEncryptionKey(pool, keyring);
 
   const signals = new Signals({ databaseUrl, pool, log });
@@ -116,6 +118,10 @@ async function startParts(
 
   let services: Services | null = null;
   if (config.role !== 'worker') {
+    const api = openDatabase(databaseUrl, log, config.operationTimeoutMs);
+    stops.push(() => api.close());
+    const { pool, prisma } = api;
+    const deliveries = { pool, queue, signals };
     const publisher = new Publisher({ ...deliveries, log });
     const feed = new ChangeFeed({ pool, log, countPendingEvents: () => publisher.pendingEvents });
     signals.on('posthorn_changes', () => feed.wake());
@@ -133,16 +139,28 @@ async function startParts(
     stops.push(() => stats.stop());
     const health = new HealthWatches({ readHealth: (endpointIds) => readEndpointHealth(pool, endpointIds), log });
     stops.push(() => health.stop());
+    const { complexityMax } = config;
     const endpoints = new Endpoints({ prisma, signals, keyring, targetPolicy });
-    const authenticator = new Authenticator(database, rootKey);
-    services = { prisma, authenticator, publisher, endpoints, deliveries, feed, endpointFeed, stats, health, log };
+    const authenticator = new Authenticator(api, rootKey);
+    services = {
+      prisma,
+      authenticator,
+      publisher,
+      endpoints,
+      deliveries,
+      feed,
+      endpointFeed,
+      stats,
+      health,
+      complexityMax,
+      log,
+    };
   }
   const server = await startHttpServer({
     host: config.host,
     port: config.port,
     services,
-    graphiql: !config.production,
-    sessionLimits: config,
+    limits: config,
     checkReady: async () => void (await pool.query('select 1')),
     log,
   });

@@ -42,6 +42,14 @@ describe('with nothing set', () => {
     disableFailingAfterMs: 432_000_000,
     connectionsPerKeyMax: 2_000,
     subscriptionsPerKeyMax: 5_000,
+    complexityMax: 50_000,
+    operationTimeoutMs: 30_000,
+    requestTimeoutMs: 60_000,
+    requestsPerSecondMax: 1_000,
+    trustedProxies: 0,
+    corsOrigins: ['*'],
+    introspection: true,
+    behindTls: false,
   };
 
   it('the defaults are those of a first try: embedded Postgres, loopback may be reached', () => {
@@ -82,6 +90,14 @@ describe('with everything set', () => {
       POSTHORN_DISABLE_FAILING_AFTER_DAYS: '3',
       POSTHORN_CONNECTIONS_PER_KEY: '10',
       POSTHORN_SUBSCRIPTIONS_PER_KEY: '20',
+      POSTHORN_MAX_COMPLEXITY: '30',
+      POSTHORN_OPERATION_TIMEOUT_MS: '4000',
+      POSTHORN_REQUEST_TIMEOUT_MS: '5000',
+      POSTHORN_REQUESTS_PER_SECOND: '60',
+      POSTHORN_TRUST_PROXY: '2',
+      POSTHORN_CORS_ORIGINS: 'https://app.example.com, http://localhost:3000',
+      POSTHORN_INTROSPECTION: 'on',
+      POSTHORN_BEHIND_TLS: 'on',
       NODE_ENV: 'production',
     });
     expect(config).toEqual({
@@ -103,6 +119,14 @@ describe('with everything set', () => {
       disableFailingAfterMs: 259_200_000,
       connectionsPerKeyMax: 10,
       subscriptionsPerKeyMax: 20,
+      complexityMax: 30,
+      operationTimeoutMs: 4_000,
+      requestTimeoutMs: 5_000,
+      requestsPerSecondMax: 60,
+      trustedProxies: 2,
+      corsOrigins: ['https://app.example.com', 'http://localhost:3000'],
+      introspection: true,
+      behindTls: true,
       production: true,
     });
   });
@@ -125,6 +149,9 @@ describe('with everything set', () => {
     { POSTHORN_DISABLE_FAILING_AFTER_DAYS: '1' },
     { POSTHORN_DISABLE_FAILING_AFTER_DAYS: 'off' },
     { POSTHORN_CONNECTIONS_PER_KEY: '1', POSTHORN_SUBSCRIPTIONS_PER_KEY: '1000000' },
+    { POSTHORN_OPERATION_TIMEOUT_MS: '100', POSTHORN_REQUEST_TIMEOUT_MS: '600000' },
+    { POSTHORN_MAX_COMPLEXITY: '1', POSTHORN_REQUESTS_PER_SECOND: '1000000', POSTHORN_TRUST_PROXY: '10' },
+    { POSTHORN_CORS_ORIGINS: '*', POSTHORN_INTROSPECTION: 'off', POSTHORN_BEHIND_TLS: 'off' },
     { ...KEYS, DATABASE_URL: 'postgres://db/posthorn' },
   ])('%j is taken', (env) => {
     expect(findFault(env)).toBeNull();
@@ -183,6 +210,18 @@ describe('a value that is wrong', () => {
     ['POSTHORN_DISABLE_FAILING_AFTER_DAYS', 'never', 'from 1 to 365, or off'],
     ['POSTHORN_RETENTION_DAYS', '40000', 'from 1 to 36500'],
     ['POSTHORN_RETENTION_DAYS', 'a month', 'from 1 to 36500'],
+    ['POSTHORN_MAX_COMPLEXITY', '0', 'from 1 to 1000000000'],
+    ['POSTHORN_OPERATION_TIMEOUT_MS', '99', 'milliseconds from 100 to 600000'],
+    ['POSTHORN_REQUEST_TIMEOUT_MS', '1m', 'milliseconds from 100 to 600000'],
+    ['POSTHORN_REQUESTS_PER_SECOND', 'none', 'off, or a number from 0 to 1000000'],
+    ['POSTHORN_REQUESTS_PER_SECOND', '1000001', 'off, or a number from 0 to 1000000'],
+    ['POSTHORN_TRUST_PROXY', 'true', 'a number of proxies from 0 to 10'],
+    ['POSTHORN_CORS_ORIGINS', 'app.example.com', 'https://app.example.com'],
+    ['POSTHORN_CORS_ORIGINS', 'https://app.example.com/', 'https://app.example.com'],
+    ['POSTHORN_CORS_ORIGINS', 'https://*.example.com', 'https://app.example.com'],
+    ['POSTHORN_CORS_ORIGINS', 'null', 'https://app.example.com'],
+    ['POSTHORN_INTROSPECTION', 'yes', 'on or off'],
+    ['POSTHORN_BEHIND_TLS', '1', 'on or off'],
   ])('is refused by the name of its variable, with what to do: %s=%s', (name, value, advice) => {
     const fault = findFault({ ...KEYS, [name]: value });
     expect(fault).toMatch(new RegExp(`^${name} must `));
@@ -311,6 +350,21 @@ describe('the hosts and ports that deliveries may and may not reach', () => {
   it('are all ports with the word none, which is more than an empty variable can say', () => {
     expect(readConfig({ POSTHORN_DENIED_PORTS: 'none' }).deniedPorts).toEqual([]);
     expect(readConfig({ POSTHORN_DENIED_PORTS: '' }).deniedPorts).toBeNull();
+  });
+});
+
+describe('in production', () => {
+  const production = { ...KEYS, NODE_ENV: 'production' };
+
+  it('the schema is not told and no other origin may ask, unless that is set', () => {
+    expect(readConfig(production)).toMatchObject({ introspection: false, corsOrigins: [] });
+    expect(
+      readConfig({ ...production, POSTHORN_INTROSPECTION: 'on', POSTHORN_CORS_ORIGINS: 'https://a.example' }),
+    ).toMatchObject({ introspection: true, corsOrigins: ['https://a.example'] });
+  });
+
+  it.each(['off', '0'])('POSTHORN_REQUESTS_PER_SECOND=%s is no limit', (text) => {
+    expect(readConfig({ ...production, POSTHORN_REQUESTS_PER_SECOND: text }).requestsPerSecondMax).toBeNull();
   });
 });
 
