@@ -126,7 +126,7 @@ async function startParts(
     const health = new HealthWatches({ readHealth: (endpointIds) => readEndpointHealth(pool, endpointIds), log });
     stops.push(() => health.stop());
     const endpoints = new Endpoints({ prisma, encryptionKey });
-    const authenticator = new Authenticator(database, rootKey);
+    const authenticator = new Authenticator(database, { rootKey, encryptionKeys: [encryptionKey] });
     services = { prisma, authenticator, publisher, endpoints, deliveries, feed, stats, health, log };
   }
   const server = await startHttpServer({

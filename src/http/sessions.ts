@@ -21,7 +21,7 @@ export interface SessionsOptions extends SessionLimits {
 
 interface Session {
   caller: Caller;
-  /** The key was revoked or has expired. */
+  /** The key, token or session was revoked or has expired. */
   close: () => void;
 }
 
@@ -68,6 +68,8 @@ export class Sessions {
   }
 
   async #check() {
+    const now = new Date();
+    for (const { caller, close } of this.#sessions) if (caller.expiresAt !== null && caller.expiresAt <= now) close();
     const keyIds = [...new Set([...this.#sessions].flatMap(({ caller }) => caller.keyId ?? []))];
     if (keyIds.length === 0 || this.#isChecking) return;
     this.#isChecking = true;
