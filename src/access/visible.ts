@@ -23,7 +23,7 @@ export function visibleEnvironments(caller: Caller): EnvironmentWhereInput {
   return caller.isBrowserToken ? only(caller.environmentId) : { organizationId: caller.organizationId };
 }
 
-export function visibleApiKeys(caller: Caller): ApiKeyWhereInput {
+export function visibleApiKeys(caller: Caller): Pick<ApiKeyWhereInput, 'environmentId' | 'OR'> {
   if (caller.isOperator) return {};
   // Fits nothing.
   return caller.isBrowserToken ? { OR: [] } : { environmentId: caller.environmentId };

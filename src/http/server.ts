@@ -6,6 +6,7 @@ import type { Services } from '../graphql/context.ts';
 import type { Log } from '../log.ts';
 import { GRAPHQL_PATH, makeGraphqlHandler } from './graphql-handler.ts';
 import { chooseRequestId, REQUEST_ID_HEADER } from './request-id.ts';
+import { SESSION_PATH, serveSession } from './session-routes.ts';
 import { type SessionLimits, Sessions } from './sessions.ts';
 import { serveWebsockets } from './websocket.ts';
 
@@ -53,6 +54,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       }
       return void graphql.handler(request, response, { requestId });
     }
+    if (path === SESSION_PATH && graphql) return void serveSession(request, response, graphql.session);
     answer(response, 404, `There is nothing here. GraphQL is at ${GRAPHQL_PATH}.`);
   });
   const closeSockets = graphql && serveWebsockets({ server, log, ...graphql });
@@ -69,7 +71,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 
 function makeGraphqlParts(services: Services, { log, graphiql, sessionLimits }: HttpServerOptions) {
   const sessions = new Sessions({ authenticator: services.authenticator, log, ...sessionLimits });
-  return { services, sessions, handler: makeGraphqlHandler({ services, sessions, log, graphiql }) };
+  const handler = makeGraphqlHandler({ services, sessions, log, graphiql });
+  return { services, sessions, handler, session: { authenticator: services.authenticator, log } };
 }
 
 async function listen(server: Server, { host, port }: HttpServerOptions) {
