@@ -943,51 +943,6 @@ describe('pings', () => {
   }, 40_000);
 });
 
-describe('a key in a cookie', () => {
-  const cookie = `posthorn_key=${ROOT_KEY}`;
-  const foreign = 'https://elsewhere.example';
-  const ask = (headers: Record<string, string>, key: string | null = null) =>
-    bed.graphql('{ viewer { scopes } }', {}, { key, headers });
-
-  it('opens a WebSocket to a page of this host, and to no other', async () => {
-    const { host } = new URL(bed.url);
-    for (const origin of [`http://${host}`, `https://${host}`]) {
-      const socket = await openSocket(bed.url, { key: null, headers: { cookie, origin } });
-      expect(socket.has('connection_ack')).toBe(true);
-    }
-    const refused: Record<string, string>[] = [{ cookie, origin: foreign }, { cookie, origin: 'null' }, { cookie }];
-    for (const headers of refused) {
-      expect(await (await openSocket(bed.url, { key: null, headers })).closed()).toBe(4403);
-    }
-  });
-
-  it('is taken over HTTP and SSE from a page of this host, and from no other', async () => {
-    expect((await ask({ cookie, origin: bed.url })).errors).toBeUndefined();
-    expect((await ask({ cookie, 'sec-fetch-site': 'same-origin' })).errors).toBeUndefined();
-    const refused: Record<string, string>[] = [
-      { cookie, origin: foreign },
-      { cookie, origin: foreign, 'sec-fetch-site': 'same-origin' },
-      { cookie, 'sec-fetch-site': 'same-site' },
-      { cookie },
-    ];
-    for (const headers of refused) {
-      expect(await ask(headers)).toMatchObject({ status: 401, errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
-    }
-    const options = { url: bed.url, key: null, after: 'nonsense' };
-    const origin = bed.url;
-    expect((await openOnce('SSE', { ...options, headers: { cookie, origin } })).outcome).toBe('BAD_USER_INPUT');
-    const elsewhere = { cookie, origin: foreign };
-    expect((await openOnce('SSE', { ...options, headers: elsewhere })).outcome).toBe('UNAUTHENTICATED');
-  });
-
-  it('does not stand in the way of a key that a page of another origin sends itself', async () => {
-    const headers = { cookie: 'posthorn_key=wrong', origin: foreign };
-    expect((await ask(headers, ROOT_KEY)).errors).toBeUndefined();
-    const socket = await openSocket(bed.url, { key: ROOT_KEY, headers });
-    expect(socket.has('connection_ack')).toBe(true);
-  });
-});
-
 describe('a feed by itself', () => {
   const ENVIRONMENT_ID = '00000000-0000-7000-8000-000000000002';
   const makeSubject = (environmentId: string = randomUUID()): Subject => ({
