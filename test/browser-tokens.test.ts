@@ -282,14 +282,11 @@ describe('one endpoint', () => {
   it.each(['SSE', 'WebSocket'] as const)('is all that its live feeds over %s tell of', async (transport) => {
     const token = await createToken();
     const changes = 'changes { status delivery { id endpoint { id } event { status endpointCount } } }';
-    const narrow = follow(transport, token, `subscription { deliveryChanges { cursor ${changes} } }`);
-    // The same filter from a key: it shares the topic, and must not share what is told.
-    const wide = follow(
-      transport,
-      tenant.key,
-      `subscription ($id: ID!) { deliveryChanges(filter: { endpointId: $id }) { cursor ${changes} } }`,
-      { id: own.ids.ep },
-    );
+    const environment = await createToken({ endpointId: null, environmentId: tenant.environmentId });
+    const query = `subscription ($id: ID!) { deliveryChanges(filter: { endpointId: $id }) { cursor ${changes} } }`;
+    const narrow = follow(transport, token, query, { id: own.ids.ep });
+    // Asks the same, and sees more: the work that both share must not be all.
+    const wide = follow(transport, environment, query, { id: own.ids.ep });
     const ofEvent = follow(
       transport,
       token,

@@ -569,7 +569,7 @@ interface Outcome {
 /** Opens a feed. Resolves when it told something, or was refused. */
 function openOnce(
   transport: Transport,
-  options: { url: string; key: string | null; after?: string; query?: string; headers?: Record<string, string> },
+  options: { url: string; key: string | null; after?: string; query?: string },
 ): Promise<Outcome> {
   const { after, query = FEED, ...rest } = options;
   const { promise, resolve } = Promise.withResolvers<Outcome['outcome']>();
@@ -837,14 +837,13 @@ interface SocketOptions {
   key?: string | null;
   /** @default that of graphql-ws; null: none */
   protocol?: string | null;
-  headers?: Record<string, string>;
   autoPong?: boolean;
 }
 
 /** A WebSocket that says what a test wants it to say. */
-async function openSocket(url: string, { key, protocol = GRAPHQL_WS, headers, autoPong }: SocketOptions = {}) {
+async function openSocket(url: string, { key, protocol = GRAPHQL_WS, autoPong }: SocketOptions = {}) {
   const protocols = protocol === null ? [] : [protocol];
-  const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, protocols, { headers, autoPong });
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, protocols, { autoPong });
   let messages: Message[] = [];
   let closeCode: number | null = null;
   socket.on('message', (data) => messages.push(JSON.parse(String(data))));
