@@ -25,6 +25,8 @@ export interface Config {
   shutdownTimeoutMs: number;
   /** How long events are kept, with their deliveries and attempts. */
   retentionDays: number;
+  /** How long an endpoint may have nothing but failures until it is disabled; null: for ever. */
+  disableFailingAfterMs: number | null;
   /** WebSockets and SSE streams that one API key may have open on a process. */
   connectionsPerKeyMax: number;
   /** Subscriptions that one API key may have on a process. */
@@ -41,6 +43,9 @@ const RETENTION_DAYS_DEFAULT = 30;
 const RETENTION_DAYS_MIN = 1;
 const RETENTION_DAYS_MAX = 36_500;
 
+const DISABLE_FAILING_DAYS_DEFAULT = 5;
+const DISABLE_FAILING_DAYS_MAX = 365;
+
 const CONNECTIONS_PER_KEY_DEFAULT = 2_000;
 const SUBSCRIPTIONS_PER_KEY_DEFAULT = 5_000;
 const PER_KEY_MAX = 1_000_000;
@@ -56,6 +61,8 @@ const perKey = (limit: number) =>
     .transform(Number)
     .refine((count) => count >= 1 && count <= PER_KEY_MAX, `must be a number from 1 to ${PER_KEY_MAX}`)
     .default(limit);
+
+const DISABLE_FAILING_RULE = `must be a number of days from 1 to ${DISABLE_FAILING_DAYS_MAX}, or off`;
 
 const environmentSchema = z.object({
   DATABASE_URL: z
@@ -113,6 +120,12 @@ const environmentSchema = z.object({
       `must be a number of days from ${RETENTION_DAYS_MIN} to ${RETENTION_DAYS_MAX}`,
     )
     .default(RETENTION_DAYS_DEFAULT),
+  POSTHORN_DISABLE_FAILING_AFTER_DAYS: z
+    .string()
+    .regex(/^(\d{1,3}|off)$/, DISABLE_FAILING_RULE)
+    .transform((text) => (text === 'off' ? null : Number(text)))
+    .refine((days) => days === null || (days >= 1 && days <= DISABLE_FAILING_DAYS_MAX), DISABLE_FAILING_RULE)
+    .default(DISABLE_FAILING_DAYS_DEFAULT),
   POSTHORN_CONNECTIONS_PER_KEY: perKey(CONNECTIONS_PER_KEY_DEFAULT),
   POSTHORN_SUBSCRIPTIONS_PER_KEY: perKey(SUBSCRIPTIONS_PER_KEY_DEFAULT),
   NODE_ENV: z.string().optional(),
@@ -152,6 +165,9 @@ function findMissingKeys(env: Record<string, string | undefined>): string[] {
   return faults;
 }
 
+const DAY_MS = 86_400_000;
+const toMs = (days: number | null) => days && days * DAY_MS;
+
 function toConfig(env: Environment): Config {
   const production = env.NODE_ENV === 'production';
   const isEmbeddedDefault = env.DATABASE_URL === undefined && !production;
@@ -168,6 +184,7 @@ function toConfig(env: Environment): Config {
     logLevel: env.POSTHORN_LOG_LEVEL,
     shutdownTimeoutMs: env.POSTHORN_SHUTDOWN_TIMEOUT_MS,
     retentionDays: env.POSTHORN_RETENTION_DAYS,
+    disableFailingAfterMs: toMs(env.POSTHORN_DISABLE_FAILING_AFTER_DAYS),
     connectionsPerKeyMax: env.POSTHORN_CONNECTIONS_PER_KEY,
     subscriptionsPerKeyMax: env.POSTHORN_SUBSCRIPTIONS_PER_KEY,
   };

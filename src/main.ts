@@ -3,7 +3,6 @@ import { Authenticator } from './access/authenticate.ts';
 import { type Config, readProcessConfig } from './config.ts';
 import { Courier } from './deliver/courier.ts';
 import { Dispatcher } from './deliver/dispatcher.ts';
-import { FailureStreaks } from './deliver/failure-streaks.ts';
 import { LaneRunner } from './deliver/lane-runner.ts';
 import { Recorder } from './deliver/recorder.ts';
 import { Retention } from './deliver/retention.ts';
@@ -16,9 +15,11 @@ import { StartupError } from './errors.ts';
 import type { Services } from './graphql/context.ts';
 import { startHttpServer } from './http/server.ts';
 import { ChangeFeed } from './live/change-feed.ts';
+import { EndpointFeed } from './live/endpoint-feed.ts';
 import { HealthWatches } from './live/health-watch.ts';
 import { StatsWatches } from './live/stats-watch.ts';
 import { createLog, type Log } from './log.ts';
+import { Announcer } from './publish/announcer.ts';
 import { Publisher } from './publish/publisher.ts';
 import { DeliveryQueue } from './queue/delivery-queue.ts';
 import { checkEncryptionKey } from './storage/check-encryption-key.ts';
@@ -92,15 +93,15 @@ async function startParts(
       userAgent: USER_AGENT,
     });
     stops.push(() => sender.close());
-    const recorder = new Recorder({ ...deliveries, log });
-    const streaks = new FailureStreaks();
-    const courier = new Courier({ sender, recorder, streaks, log });
+    const recorder = new Recorder({ ...deliveries, log, disableAfterMs: config.disableFailingAfterMs });
+    const courier = new Courier({ sender, recorder, log });
     const parts = [
-      new Dispatcher({ ...deliveries, courier, streaks, log }),
-      new LaneRunner({ pool, courier, streaks, signals, log }),
+      new Dispatcher({ ...deliveries, courier, log }),
+      new LaneRunner({ pool, courier, signals, log }),
       new Scheduler({ ...deliveries, log }),
       new Retention({ pool, log, retentionDays: config.retentionDays }),
       new StatsKeeper({ pool, log }),
+      new Announcer({ ...deliveries, log }),
     ];
     stops.push(async () => {
       const stopped = Promise.all(parts.map((part) => part.stop())).then(() => true);
@@ -117,6 +118,10 @@ async function startParts(
     signals.on('posthorn_changes', () => feed.wake());
     await feed.start();
     stops.push(() => feed.stop());
+    const endpointFeed = new EndpointFeed({ pool, log });
+    signals.on('posthorn_changes', () => endpointFeed.wake());
+    endpointFeed.start();
+    stops.push(() => endpointFeed.stop());
     const stats = new StatsWatches({
       readCounts: (range) => readLiveCounts(pool, range),
       readWaiting: (environmentId, endpointId) => readWaiting(pool, environmentId, endpointId),
@@ -125,9 +130,9 @@ async function startParts(
     stops.push(() => stats.stop());
     const health = new HealthWatches({ readHealth: (endpointIds) => readEndpointHealth(pool, endpointIds), log });
     stops.push(() => health.stop());
-    const endpoints = new Endpoints({ prisma, encryptionKey });
+    const endpoints = new Endpoints({ prisma, signals, encryptionKey });
     const authenticator = new Authenticator(database, { rootKey, encryptionKeys: [encryptionKey] });
-    services = { prisma, authenticator, publisher, endpoints, deliveries, feed, stats, health, log };
+    services = { prisma, authenticator, publisher, endpoints, deliveries, feed, endpointFeed, stats, health, log };
   }
   const server = await startHttpServer({
     host: config.host,

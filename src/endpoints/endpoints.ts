@@ -8,6 +8,8 @@ import type { Tenant } from '../domain/tenant.ts';
 import { parseInput } from '../domain/validation.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import type { Prisma, PrismaClient } from '../generated/prisma/client.ts';
+import type { EndpointChangeKind } from '../generated/prisma/enums.ts';
+import type { Signals } from '../storage/signals.ts';
 import {
   type CreateEndpointInput,
   createEndpointSchema,
@@ -26,16 +28,19 @@ const DISABLED_REASON_MAX_CHARS = 512;
 
 export interface EndpointsOptions {
   prisma: PrismaClient;
+  signals: Signals;
   encryptionKey: KeyObject;
 }
 
 /** Makes, changes and ends endpoints. Every method works within one tenant. */
 export class Endpoints {
   readonly #prisma: PrismaClient;
+  readonly #signals: Signals;
   readonly #encryptionKey: KeyObject;
 
-  constructor({ prisma, encryptionKey }: EndpointsOptions) {
+  constructor({ prisma, signals, encryptionKey }: EndpointsOptions) {
     this.#prisma = prisma;
+    this.#signals = signals;
     this.#encryptionKey = encryptionKey;
   }
 
@@ -45,9 +50,10 @@ export class Endpoints {
     const secret = given.secret ?? makeSecret();
     const name = given.name ?? new URL(given.url).host;
     const eventTypes = given.eventTypes ?? ['*'];
-    const endpoint = await this.#prisma.endpoint.create({
+    const id = newId();
+    const create = this.#prisma.endpoint.create({
       data: {
-        id: newId(),
+        id,
         organization: { connect: { id: tenant.organizationId } },
         environment: { connect: { id: tenant.environmentId } },
         url: given.url,
@@ -69,6 +75,8 @@ export class Endpoints {
         ...(given.rateLimitPerSecond ? { lane: { create: {} } } : {}),
       },
     });
+    const [endpoint] = await this.#prisma.$transaction([create, noteChange(this.#prisma, id, 'CREATED')]);
+    this.#signals.send('posthorn_changes');
     return { endpoint, secret };
   }
 
@@ -94,22 +102,38 @@ export class Endpoints {
       rateLimitPerSecond: given.rateLimitPerSecond,
       ...(eventTypes ? { routes: { updateMany: { where: {}, data: { eventTypes } } } } : {}),
     };
-    return this.#change(tenant, input.endpointId, { data, opensLane: typeof given.rateLimitPerSecond === 'number' });
+    return this.#change(tenant, input.endpointId, {
+      kind: 'UPDATED',
+      data,
+      opensLane: typeof given.rateLimitPerSecond === 'number',
+      // Another address is no longer the one that failed.
+      endsStreak: typeof given.url === 'string',
+    });
   }
 
   /** Takes the endpoint away. Its deliveries and attempts stay readable; what still waits is skipped. */
   async delete(tenant: Tenant, endpointId: string) {
-    return this.#change(tenant, endpointId, { data: { deletedAt: new Date() }, opensLane: true });
+    return this.#change(tenant, endpointId, { kind: 'DELETED', data: { deletedAt: new Date() }, opensLane: true });
   }
 
   /** Deliveries are held from now on. A disabled endpoint stays disabled. @throws {NotFoundError} */
   async pause(tenant: Tenant, endpointId: string) {
-    return this.#change(tenant, endpointId, { from: ['ACTIVE'], data: { status: 'PAUSED' }, opensLane: true });
+    return this.#change(tenant, endpointId, {
+      kind: 'PAUSED',
+      from: ['ACTIVE'],
+      data: { status: 'PAUSED' },
+      opensLane: true,
+    });
   }
 
   /** Deliveries that were held go out, oldest first. Only a paused endpoint is changed. @throws {NotFoundError} */
   async resume(tenant: Tenant, endpointId: string) {
-    return this.#change(tenant, endpointId, { from: ['PAUSED'], data: { status: 'ACTIVE' }, opensLane: true });
+    return this.#change(tenant, endpointId, {
+      kind: 'RESUMED',
+      from: ['PAUSED'],
+      data: { status: 'ACTIVE' },
+      opensLane: true,
+    });
   }
 
   /** Deliveries are skipped from now on. @throws {InvalidInputError} @throws {NotFoundError} */
@@ -123,13 +147,13 @@ export class Endpoints {
       disabledReason: reason || DISABLED_REASON_DEFAULT,
       disabledAt: new Date(),
     } as const;
-    return this.#change(tenant, endpointId, { from: ['ACTIVE', 'PAUSED'], data });
+    return this.#change(tenant, endpointId, { kind: 'DISABLED', from: ['ACTIVE', 'PAUSED'], data });
   }
 
   /** Deliveries go out again. Those skipped meanwhile can be retried by hand. @throws {NotFoundError} */
   async enable(tenant: Tenant, endpointId: string) {
     const data = { status: 'ACTIVE', disabledReason: null, disabledAt: null } as const;
-    return this.#change(tenant, endpointId, { from: ['DISABLED'], data });
+    return this.#change(tenant, endpointId, { kind: 'ENABLED', from: ['DISABLED'], data, endsStreak: true });
   }
 
   /**
@@ -153,7 +177,7 @@ export class Endpoints {
         deleteMany: { expiresAt: { lt: now } },
       },
     };
-    return { endpoint: await this.#change(tenant, input.endpointId, { data }), secret };
+    return { endpoint: await this.#change(tenant, input.endpointId, { kind: 'SECRET_ROTATED', data }), secret };
   }
 
   async #requireRoomForSecret({ environmentId }: Tenant, endpointId: string, now: Date) {
@@ -167,20 +191,25 @@ export class Endpoints {
    * Writes a change, in a transaction that holds the endpoint's lane, so that it can't close while its endpoint gets a
    * reason to have one, and the endpoint's row, so that its status is still the one that was looked at.
    */
-  async #change(tenant: Tenant, endpointId: string, { data, from, opensLane = false }: Change) {
-    return this.#prisma.$transaction(async (transaction) => {
+  async #change(tenant: Tenant, endpointId: string, { kind, data, from, opensLane = false, endsStreak }: Change) {
+    const changed = await this.#prisma.$transaction(async (transaction) => {
       const where = scope(tenant, endpointId);
       if (!(await transaction.endpoint.findFirst({ where }))) throw notFound();
       if (opensLane) {
         await transaction.$executeRaw`insert into lanes (endpoint_id) values (${endpointId}::uuid)
           on conflict (endpoint_id) do update set opened_at = lanes.opened_at`;
       }
+      if (endsStreak) await transaction.failureStreak.deleteMany({ where: { endpointId } });
       await transaction.$executeRaw`select 1 from endpoints where id = ${endpointId}::uuid for update`;
       const endpoint = await transaction.endpoint.findFirst({ where });
       if (!endpoint) throw notFound();
       if (from && !from.includes(endpoint.status)) return endpoint;
-      return transaction.endpoint.update({ where, data: { ...data, updatedAt: new Date() } });
+      const updated = await transaction.endpoint.update({ where, data: { ...data, updatedAt: new Date() } });
+      await noteChange(transaction, endpointId, kind);
+      return updated;
     });
+    this.#signals.send('posthorn_changes');
+    return changed;
   }
 
   #sealHeaders(headers: Record<string, string>) {
@@ -193,12 +222,22 @@ export class Endpoints {
 
 /** What is written of an endpoint, and whether its deliveries go into a lane of its own by that. */
 interface Change {
+  kind: EndpointChangeKind;
   data: Prisma.EndpointUpdateInput;
   /** Statuses that the change is for; in any other the endpoint stays as it is. @default every status */
   from?: EndpointStatus[];
   /** @default false */
   opensLane?: boolean;
+  /** What failed so far counts no more. @default false */
+  endsStreak?: boolean;
 }
+
+/** Puts on record what was done to an endpoint, with its status as the transaction has it then. */
+const noteChange = (client: Pick<PrismaClient, '$executeRaw'>, endpointId: string, kind: EndpointChangeKind) =>
+  client.$executeRaw`
+    insert into endpoint_changes (environment_id, endpoint_id, kind, status, reason, changed_at)
+    select environment_id, id, ${kind}::endpoint_change_kind, status, disabled_reason, ${new Date()}
+    from endpoints where id = ${endpointId}::uuid`;
 
 const scope = ({ environmentId }: Tenant, id: string) => ({ id, environmentId, deletedAt: null });
 

@@ -1,14 +1,13 @@
 import { visibleDeliveries, visibleEndpoints, visibleEvents } from '../access/visible.ts';
 import { RequestError } from '../errors.ts';
-import { CHANGES_KEPT_MS, type DeliveryChange, hasReached } from '../live/change-log.ts';
-import { type ChangeCursor, decodeCursor } from '../live/cursor.ts';
-import { EXPIRED_MESSAGE } from '../live/subscriber.ts';
+import type { DeliveryChange } from '../live/change-log.ts';
 import type { ChangeBatch, ChangeFilter, Round } from '../live/topic.ts';
 import { builder } from './builder.ts';
 import { loadChangeRow } from './change-rows.ts';
 import type { Context } from './context.ts';
 import { DeliveryStatusRef } from './delivery.ts';
 import { decodeArgument, decodeOptional } from './ids.ts';
+import { AFTER_DESCRIPTION, CURSOR_DESCRIPTION, readAfter } from './live-cursor.ts';
 import { requireFound } from './require-found.ts';
 
 const COALESCE_MS_MIN = 100;
@@ -64,8 +63,6 @@ const DeliveryChangeRef = builder.objectRef<ToldChange>('DeliveryChange').implem
 
 const toToldChanges = ({ changes, round }: ChangeBatch): ToldChange[] => changes.map((change) => ({ change, round }));
 
-const CURSOR_DESCRIPTION = 'Resumes behind this batch: give it as `after`. Good for 24 h.';
-
 const DeliveryChangesRef = builder.objectRef<ChangeBatch>('DeliveryChanges').implement({
   description: 'Changes that were committed together or shortly after one another, in commit order.',
   fields: (t) => ({
@@ -109,18 +106,6 @@ const DeliveryChangeFilter = builder.inputType('DeliveryChangeFilter', {
     statuses: t.field({ type: [DeliveryStatusRef], description: 'To one of these statuses: at least one.' }),
   }),
 });
-
-const AFTER_DESCRIPTION =
-  'Cursor to resume behind, from an earlier batch or `liveCursor`; left out: from now on. Over SSE, the header `Last-Event-ID` goes before it.';
-
-builder.queryField('liveCursor', (t) =>
-  t.string({
-    description:
-      'Where a live feed has come to. A page that reads it before its lists or in the same operation, and subscribes with `after: liveCursor`, misses nothing in between; it may be told again of what its lists show already.',
-    authScopes: { scope: 'DELIVERIES_READ' },
-    resolve: (_, __, { services, caller }) => services.feed.cursorOf(caller.environmentId),
-  }),
-);
 
 builder.subscriptionField('deliveryChanges', (t) =>
   t.field({
@@ -200,21 +185,4 @@ function readCoalesceMs(coalesceMs: number | null | undefined) {
   if (typeof coalesceMs !== 'number') return {};
   if (coalesceMs >= COALESCE_MS_MIN && coalesceMs <= COALESCE_MS_MAX) return { coalesceMs };
   throw new RequestError('BAD_USER_INPUT', `coalesceMs must be from ${COALESCE_MS_MIN} to ${COALESCE_MS_MAX}.`);
-}
-
-/** @returns null where the feed is to begin now. @throws {RequestError} BAD_USER_INPUT, CURSOR_EXPIRED */
-async function readAfter(after: string | null | undefined, context: Context): Promise<ChangeCursor | null> {
-  const { caller, services, lastEventId } = context;
-  const text = lastEventId ?? after;
-  if (typeof text !== 'string') return null;
-  const cursor = decodeCursor(text);
-  const { pool } = services.deliveries;
-  if (cursor?.environmentId !== caller.environmentId || !(await hasReached(pool, cursor))) {
-    const message = 'after is no cursor of this feed. Take one from an earlier batch or from liveCursor.';
-    throw new RequestError('BAD_USER_INPUT', message);
-  }
-  if (Date.now() - cursor.at.getTime() > CHANGES_KEPT_MS) {
-    throw new RequestError('CURSOR_EXPIRED', EXPIRED_MESSAGE);
-  }
-  return cursor;
 }

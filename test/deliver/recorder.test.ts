@@ -21,7 +21,8 @@ afterAll(() => pool.end());
 
 const queue = { finish: async () => {} } as unknown as DeliveryQueue;
 const signals = { send: () => {} } as unknown as Signals;
-const makeRecorder = (on: pg.Pool) => new Recorder({ pool: on, queue, signals, log: createLog('silent') });
+const makeRecorder = (on: pg.Pool) =>
+  new Recorder({ pool: on, queue, signals, log: createLog('silent'), disableAfterMs: null });
 
 async function publishAndLoad(): Promise<OutgoingDelivery> {
   const { deliveryIds } = await bed.publish();

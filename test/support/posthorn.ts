@@ -67,6 +67,7 @@ export class TestBed {
       logLevel: 'silent',
       shutdownTimeoutMs: 10_000,
       retentionDays: 30,
+      disableFailingAfterMs: null,
       connectionsPerKeyMax: 2_000,
       subscriptionsPerKeyMax: 5_000,
       ...this.#overrides,
