@@ -73,6 +73,7 @@ const GIVEN: Record<string, Given> = {
   'Query.events(before)': cursorOf('evt'),
   'Subscription.deliveryChanges(after)': LIVE_CURSOR,
   'Subscription.eventChanges(after)': LIVE_CURSOR,
+  'Subscription.endpointChanges(after)': LIVE_CURSOR,
   sourceKey: PRODUCER_KEY,
   idempotencyKey: PRODUCER_KEY,
   workflowId: always('walk'),
@@ -114,6 +115,7 @@ const GIVEN: Record<string, Given> = {
 const ALSO_GIVEN: Record<string, string[]> = {
   'Query.deliveryStats': ['from', 'to', 'bucketSeconds'],
   'Subscription.deliveryChanges': ['after'],
+  'Subscription.endpointChanges': ['after'],
   'Mutation.publishEvent': ['input.payload'],
   'Mutation.publishEvents': ['input.events.payload'],
   'Mutation.createBrowserToken': ['input.endpointId'],
