@@ -83,7 +83,8 @@ export class BrowserTokens {
   }
 
   #readClaims(claims: z.output<typeof claimsSchema>, signingKey: Uint8Array): BrowserTokenClaims | null {
-    if (claims.key === null && claims.operator !== this.#markOperator(signingKey)) return null;
+    const mark = this.#markOperator(signingKey);
+    if (claims.key === null && (mark === null || claims.operator !== mark)) return null;
     return {
       organizationId: claims.org,
       environmentId: claims.env,
