@@ -18,6 +18,10 @@ export interface Config {
   encryptionKey: Uint8Array | null;
   /** CIDRs that deliveries may reach though they are not public. */
   allowedNetworks: string[];
+  /** Host names, or `*.` and a name, that deliveries may reach wherever they lead. */
+  allowedHosts: string[];
+  /** Ports that deliveries may not reach; null: those that Posthorn knows to be no place for webhooks. */
+  deniedPorts: number[] | null;
   role: Role;
   production: boolean;
   logLevel: string;
@@ -52,7 +56,22 @@ const PER_KEY_MAX = 1_000_000;
 
 const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128'];
 
+/** Takes the place of a list that is to be empty: a variable that is empty counts as not set. */
+const NONE = 'none';
+/** Letters, digits, `-` and `_` between dots, the last part not a number, which an address would end in. */
+const HOST_PATTERN = /^(\*\.)?([a-z0-9_-]{1,63}\.)*(?=[^.]*[a-z])[a-z0-9_-]{1,63}\.?$/i;
+
+const isPort = (text: string) => /^\d{1,5}$/.test(text) && Number(text) <= 65_535;
+
 const isCidr = (text: string) => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text).success;
+
+/** Parts between commas. */
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean),
+);
 
 const perKey = (limit: number) =>
   z
@@ -88,15 +107,21 @@ const environmentSchema = z.object({
       `must be ${ENCRYPTION_KEY_BYTES} bytes in base64; make one with: openssl rand -base64 ${ENCRYPTION_KEY_BYTES}`,
     )
     .optional(),
-  POSTHORN_ALLOWED_NETWORKS: z
-    .string()
-    .transform((text) =>
-      text
-        .split(',')
-        .map((part) => part.trim())
-        .filter(Boolean),
-    )
+  POSTHORN_ALLOWED_NETWORKS: list
     .refine((parts) => parts.every(isCidr), 'must be CIDRs separated by commas, for example 10.0.0.0/8,fd00::/8')
+    .optional(),
+  POSTHORN_ALLOWED_HOSTS: list
+    .refine(
+      (parts) => parts.every((part) => HOST_PATTERN.test(part)),
+      'must be host names separated by commas, for example hooks.example.internal,*.example.internal; for addresses use POSTHORN_ALLOWED_NETWORKS',
+    )
+    .default([]),
+  POSTHORN_DENIED_PORTS: list
+    .refine(
+      (parts) => String(parts) === NONE || (parts.length > 0 && parts.every(isPort)),
+      `must be port numbers separated by commas, for example 22,25, or ${NONE} to deny none`,
+    )
+    .transform((parts) => (String(parts) === NONE ? [] : parts.map(Number)))
     .optional(),
   POSTHORN_ROLE: z.enum(['all', 'api', 'worker'], 'must be all, api or worker').default('all'),
   POSTHORN_DATA_DIR: z.string().default('.posthorn'),
@@ -179,6 +204,8 @@ function toConfig(env: Environment): Config {
     rootKey: env.POSTHORN_ROOT_KEY ?? null,
     encryptionKey: env.POSTHORN_ENCRYPTION_KEY ?? null,
     allowedNetworks: env.POSTHORN_ALLOWED_NETWORKS ?? (isEmbeddedDefault ? LOOPBACK_NETWORKS : []),
+    allowedHosts: env.POSTHORN_ALLOWED_HOSTS,
+    deniedPorts: env.POSTHORN_DENIED_PORTS ?? null,
     role: env.POSTHORN_ROLE,
     production,
     logLevel: env.POSTHORN_LOG_LEVEL,

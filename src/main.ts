@@ -9,7 +9,7 @@ import { Retention } from './deliver/retention.ts';
 import { Scheduler } from './deliver/scheduler.ts';
 import { Sender } from './deliver/sender.ts';
 import { StatsKeeper } from './deliver/stats-keeper.ts';
-import { makeAddressPolicy } from './domain/address.ts';
+import { makeTargetPolicy } from './domain/target-policy.ts';
 import { Endpoints } from './endpoints/endpoints.ts';
 import { StartupError } from './errors.ts';
 import type { Services } from './graphql/context.ts';
@@ -84,12 +84,13 @@ async function startParts(
   stops.push(() => queue.stop());
   await queue.start();
   const deliveries = { pool, queue, signals };
+  const targetPolicy = makeTargetPolicy(config);
 
   let hasFinished = true;
   if (isWorker) {
     const sender = new Sender({
       encryptionKey,
-      addressPolicy: makeAddressPolicy(config.allowedNetworks),
+      targetPolicy,
       userAgent: USER_AGENT,
     });
     stops.push(() => sender.close());
@@ -130,7 +131,7 @@ async function startParts(
     stops.push(() => stats.stop());
     const health = new HealthWatches({ readHealth: (endpointIds) => readEndpointHealth(pool, endpointIds), log });
     stops.push(() => health.stop());
-    const endpoints = new Endpoints({ prisma, signals, encryptionKey });
+    const endpoints = new Endpoints({ prisma, signals, encryptionKey, targetPolicy });
     const authenticator = new Authenticator(database, { rootKey, encryptionKeys: [encryptionKey] });
     services = { prisma, authenticator, publisher, endpoints, deliveries, feed, endpointFeed, stats, health, log };
   }

@@ -38,7 +38,7 @@ beforeAll(async () => {
   pool.on('connect', (client) => client.on('error', () => {}));
   queue = new DeliveryQueue({ pool, log, supervise: false });
   await queue.start();
-  await bed.createEndpoint({ url: 'http://127.0.0.1:9/', eventTypes: ['wanted.*'] });
+  await bed.createEndpoint({ url: 'http://127.0.0.1:2/', eventTypes: ['wanted.*'] });
 });
 
 afterEach(async () => {

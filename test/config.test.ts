@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ENCRYPTION_KEY_BYTES, ROOT_KEY_MIN_CHARS, readConfig, readProcessConfig } from '../src/config.ts';
 import { makeAddressPolicy } from '../src/domain/address.ts';
+import { makeTargetPolicy } from '../src/domain/target-policy.ts';
 import { StartupError } from '../src/errors.ts';
 
 const DATABASE_URL = 'postgresql://user:password@db:5432/posthorn';
@@ -28,11 +29,14 @@ describe('with nothing set', () => {
     rootKey: null,
     encryptionKey: null,
     allowedNetworks: ['127.0.0.0/8', '::1/128'],
+    allowedHosts: [],
+    deniedPorts: null,
     role: 'all',
     production: false,
     logLevel: 'info',
     shutdownTimeoutMs: 20_000,
     retentionDays: 30,
+    disableFailingAfterMs: 432_000_000,
     connectionsPerKeyMax: 2_000,
     subscriptionsPerKeyMax: 5_000,
   };
@@ -43,7 +47,8 @@ describe('with nothing set', () => {
 
   it('a variable that is empty counts as not set', () => {
     const names = ['DATABASE_URL', 'PORT', 'HOST', 'NODE_ENV'];
-    const own = ['ROOT_KEY', 'ENCRYPTION_KEY', 'ALLOWED_NETWORKS', 'ROLE', 'DATA_DIR', 'LOG_LEVEL'];
+    const sealed = ['ROOT_KEY', 'ENCRYPTION_KEY'];
+    const own = [...sealed, 'ALLOWED_NETWORKS', 'ALLOWED_HOSTS', 'DENIED_PORTS', 'ROLE', 'DATA_DIR', 'LOG_LEVEL'];
     const empty = [...names, ...own.map((name) => `POSTHORN_${name}`)].map((name) => [name, '']);
     expect(readConfig(Object.fromEntries(empty))).toEqual(DEFAULTS);
   });
@@ -62,11 +67,14 @@ describe('with everything set', () => {
       POSTHORN_ROOT_KEY,
       POSTHORN_ENCRYPTION_KEY,
       POSTHORN_ALLOWED_NETWORKS: ' 10.0.0.0/8 , fd00::/8,',
+      POSTHORN_ALLOWED_HOSTS: 'hooks.internal, *.example.internal',
+      POSTHORN_DENIED_PORTS: '25, 5432',
       POSTHORN_ROLE: 'api',
       POSTHORN_DATA_DIR: '/var/lib/posthorn',
       POSTHORN_LOG_LEVEL: 'debug',
       POSTHORN_SHUTDOWN_TIMEOUT_MS: '500',
       POSTHORN_RETENTION_DAYS: '7',
+      POSTHORN_DISABLE_FAILING_AFTER_DAYS: '3',
       POSTHORN_CONNECTIONS_PER_KEY: '10',
       POSTHORN_SUBSCRIPTIONS_PER_KEY: '20',
       NODE_ENV: 'production',
@@ -78,11 +86,14 @@ describe('with everything set', () => {
       rootKey: POSTHORN_ROOT_KEY,
       encryptionKey: new Uint8Array(ENCRYPTION_KEY_BYTES).fill(7),
       allowedNetworks: ['10.0.0.0/8', 'fd00::/8'],
+      allowedHosts: ['hooks.internal', '*.example.internal'],
+      deniedPorts: [25, 5432],
       role: 'api',
       dataDir: '/var/lib/posthorn',
       logLevel: 'debug',
       shutdownTimeoutMs: 500,
       retentionDays: 7,
+      disableFailingAfterMs: 259_200_000,
       connectionsPerKeyMax: 10,
       subscriptionsPerKeyMax: 20,
       production: true,
@@ -92,11 +103,17 @@ describe('with everything set', () => {
   it.each<Record<string, string>>([
     { PORT: '0' },
     { PORT: '65535' },
+    { POSTHORN_ALLOWED_HOSTS: 'localhost' },
+    { POSTHORN_ALLOWED_HOSTS: 'a_b.xn--caf-dma.example,*.local,10.example' },
+    { POSTHORN_DENIED_PORTS: 'none' },
+    { POSTHORN_DENIED_PORTS: '0,65535' },
     { POSTHORN_ROLE: 'all' },
     { POSTHORN_ROLE: 'worker' },
     { POSTHORN_LOG_LEVEL: 'silent' },
     { POSTHORN_SHUTDOWN_TIMEOUT_MS: '0' },
     { POSTHORN_RETENTION_DAYS: '1' },
+    { POSTHORN_DISABLE_FAILING_AFTER_DAYS: '1' },
+    { POSTHORN_DISABLE_FAILING_AFTER_DAYS: 'off' },
     { POSTHORN_CONNECTIONS_PER_KEY: '1', POSTHORN_SUBSCRIPTIONS_PER_KEY: '1000000' },
     { ...KEYS, DATABASE_URL: 'postgres://db/posthorn' },
   ])('%j is taken', (env) => {
@@ -123,12 +140,29 @@ describe('a value that is wrong', () => {
     ['POSTHORN_ALLOWED_NETWORKS', '10.0.0.0/33', '10.0.0.0/8,fd00::/8'],
     ['POSTHORN_ALLOWED_NETWORKS', '10.0.0.0/8 fd00::/8', '10.0.0.0/8,fd00::/8'],
     ['POSTHORN_ALLOWED_NETWORKS', '10.0.0.0/8,fd00::/129', '10.0.0.0/8,fd00::/8'],
+    ['POSTHORN_ALLOWED_HOSTS', '10.0.0.1', 'POSTHORN_ALLOWED_NETWORKS'],
+    ['POSTHORN_ALLOWED_HOSTS', '[::1]', 'POSTHORN_ALLOWED_NETWORKS'],
+    ['POSTHORN_ALLOWED_HOSTS', '2130706433', 'POSTHORN_ALLOWED_NETWORKS'],
+    ['POSTHORN_ALLOWED_HOSTS', '*', 'hooks.example.internal,*.example.internal'],
+    ['POSTHORN_ALLOWED_HOSTS', '*.', 'hooks.example.internal,*.example.internal'],
+    ['POSTHORN_ALLOWED_HOSTS', 'a.*.internal', 'hooks.example.internal,*.example.internal'],
+    ['POSTHORN_ALLOWED_HOSTS', 'hooks.internal:8080', 'hooks.example.internal,*.example.internal'],
+    ['POSTHORN_ALLOWED_HOSTS', 'https://hooks.internal', 'hooks.example.internal,*.example.internal'],
+    ['POSTHORN_ALLOWED_HOSTS', 'a.internal b.internal', 'hooks.example.internal,*.example.internal'],
+    ['POSTHORN_DENIED_PORTS', '65536', 'none to deny none'],
+    ['POSTHORN_DENIED_PORTS', '22-25', 'none to deny none'],
+    ['POSTHORN_DENIED_PORTS', 'ssh', 'none to deny none'],
+    ['POSTHORN_DENIED_PORTS', 'none,22', 'none to deny none'],
+    ['POSTHORN_DENIED_PORTS', ',', 'none to deny none'],
     ['POSTHORN_ROLE', 'API', 'all, api or worker'],
     ['POSTHORN_LOG_LEVEL', 'loud', 'trace, debug, info, warn, error or silent'],
     ['POSTHORN_SHUTDOWN_TIMEOUT_MS', '20s', 'milliseconds'],
     ['POSTHORN_CONNECTIONS_PER_KEY', '0', 'from 1 to 1000000'],
     ['POSTHORN_SUBSCRIPTIONS_PER_KEY', 'many', 'from 1 to 1000000'],
     ['POSTHORN_RETENTION_DAYS', '0', 'from 1 to 36500'],
+    ['POSTHORN_DISABLE_FAILING_AFTER_DAYS', '0', 'from 1 to 365, or off'],
+    ['POSTHORN_DISABLE_FAILING_AFTER_DAYS', '400', 'from 1 to 365, or off'],
+    ['POSTHORN_DISABLE_FAILING_AFTER_DAYS', 'never', 'from 1 to 365, or off'],
     ['POSTHORN_RETENTION_DAYS', '40000', 'from 1 to 36500'],
     ['POSTHORN_RETENTION_DAYS', 'a month', 'from 1 to 36500'],
   ])('is refused by the name of its variable, with what to do: %s=%s', (name, value, advice) => {
@@ -151,6 +185,8 @@ describe('several faults', () => {
       POSTHORN_ROOT_KEY: 'short',
       POSTHORN_ENCRYPTION_KEY: 'short',
       POSTHORN_ALLOWED_NETWORKS: 'everything',
+      POSTHORN_ALLOWED_HOSTS: '*',
+      POSTHORN_DENIED_PORTS: 'all',
       POSTHORN_ROLE: 'boss',
       POSTHORN_LOG_LEVEL: 'loud',
       POSTHORN_SHUTDOWN_TIMEOUT_MS: 'soon',
@@ -234,6 +270,23 @@ describe('the networks that deliveries may reach though they are not public', ()
       expect(() => makeAddressPolicy(allowedNetworks)).not.toThrow();
     },
   );
+});
+
+describe('the hosts and ports that deliveries may and may not reach', () => {
+  it.each<[string, string[]]>([
+    ['hooks.internal', ['hooks.internal']],
+    [' Hooks.Internal. , *.example.internal,', ['Hooks.Internal.', '*.example.internal']],
+  ])('are taken by the target policy where the configuration takes them: %s', (hosts, expected) => {
+    const { allowedHosts } = readConfig({ POSTHORN_ALLOWED_HOSTS: hosts });
+    expect(allowedHosts).toEqual(expected);
+    const policy = makeTargetPolicy({ allowedNetworks: [], allowedHosts, deniedPorts: null });
+    expect(policy.mayConnect('hooks.internal', '10.0.0.1')).toBe(true);
+  });
+
+  it('are all ports with the word none, which is more than an empty variable can say', () => {
+    expect(readConfig({ POSTHORN_DENIED_PORTS: 'none' }).deniedPorts).toEqual([]);
+    expect(readConfig({ POSTHORN_DENIED_PORTS: '' }).deniedPorts).toBeNull();
+  });
 });
 
 describe('the configuration of this process', () => {

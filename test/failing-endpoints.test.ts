@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isEventType } from '../src/domain/event-type.ts';
 import { decodeId } from '../src/domain/ids.ts';
 import type { Posthorn } from '../src/main.ts';
+import { OPERATIONAL_PATTERNS } from '../src/publish/operational-event.ts';
 import { type Followed, useFollowing } from './support/following.ts';
 import { until, useTestBed } from './support/posthorn.ts';
 import { useReceiver } from './support/receiver.ts';
@@ -251,6 +254,13 @@ describe('endpointChanges', () => {
 });
 
 describe('operational events', () => {
+  it('all stand in the document that tells of them', async () => {
+    const document = await readFile(new URL('../docs/FAILING-ENDPOINTS.md', import.meta.url), 'utf8');
+    const types = OPERATIONAL_PATTERNS.filter(isEventType);
+    expect(types).toHaveLength(11);
+    expect(types.filter((type) => !document.includes(`\`${type}\``))).toEqual([]);
+  });
+
   const told = (path: string) => receiver.to(path).map(({ body }) => JSON.parse(body.toString()));
 
   it('tell an endpoint that asks for them of dead letters and of what happens to others', async () => {

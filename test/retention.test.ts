@@ -21,7 +21,7 @@ let endpoint: { id: string; uuid: string };
 
 beforeAll(async () => {
   pool = new pg.Pool({ connectionString: bed.database.url, max: 4, application_name: 'retention' });
-  const { id } = await bed.createEndpoint({ url: 'http://127.0.0.1:9/', eventTypes: ['old.event'] });
+  const { id } = await bed.createEndpoint({ url: 'http://127.0.0.1:2/', eventTypes: ['old.event'] });
   const rows = await bed.database.query<{ id: string }>('select id from endpoints');
   endpoint = { id, uuid: rows[0]?.id as string };
 });
@@ -87,7 +87,7 @@ async function insertEvents(count: number, options: InsertOptions = {}): Promise
       `insert into delivery_attempts (id, organization_id, environment_id, delivery_id, event_id, endpoint_id, number,
          trigger, status, request_url, request_method, request_headers, request_body_size, created_at)
        select gen_random_uuid(), d.organization_id, d.environment_id, d.id, d.event_id, d.endpoint_id, number, 'INITIAL',
-         'FAILED', 'http://127.0.0.1:9/', 'POST', '{}', 4, now()
+         'FAILED', 'http://127.0.0.1:2/', 'POST', '{}', 4, now()
        from deliveries d, generate_series(1, 2) as number where d.id = any($1)`,
       [deliveryIds],
     );

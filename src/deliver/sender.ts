@@ -1,18 +1,19 @@
 import type { KeyObject } from 'node:crypto';
-import { lookup as resolveName } from 'node:dns';
-import { isIP, type LookupFunction } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { LRUCache } from 'lru-cache';
-import { Agent, type Dispatcher } from 'undici';
-import type { AddressPolicy } from '../domain/address.ts';
+import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { encodeId } from '../domain/ids.ts';
 import { parseRetryAfter } from '../domain/retry-policy.ts';
 import { unseal } from '../domain/sealing.ts';
 import { signatureHeaders, toSigningKey } from '../domain/signature.ts';
+import type { TargetPolicy } from '../domain/target-policy.ts';
 import type { OutgoingDelivery } from '../storage/load-outgoing.ts';
+import { guardAnswers } from './answer-guard.ts';
 import { AttemptError, BlockedAddressError, describeFailure } from './attempt-error.ts';
+import { makeCheckedLookup } from './checked-lookup.ts';
 import { type Answer, exchange } from './exchange.ts';
 import { keepResponseBody } from './response-body.ts';
+import { RESPONSE_HEAD_BYTES_MAX } from './response-limits.ts';
 
 /** Below the 5 s after which many servers close an idle connection. */
 const KEEP_ALIVE_MS = 4_000;
@@ -43,7 +44,7 @@ export interface SendResult {
 
 export interface SenderOptions {
   encryptionKey: KeyObject;
-  addressPolicy: AddressPolicy;
+  targetPolicy: TargetPolicy;
   /** Product and version for the `user-agent` header. */
   userAgent: string;
 }
@@ -62,12 +63,17 @@ export class Sender {
     // and those that stall must not take the others' connections.
     this.#agent = new Agent({
       keepAliveTimeout: KEEP_ALIVE_MS,
+      // Also where an endpoint asks for longer.
+      keepAliveMaxTimeout: KEEP_ALIVE_MS,
+      maxHeaderSize: RESPONSE_HEAD_BYTES_MAX,
       // With it, undici holds all requests to an origin back until its first TLS handshake is done.
       allowH2: false,
       // The attempt's own deadline covers these.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: { lookup: makeCheckedLookup(options.addressPolicy), timeout: CONNECT_MS_MAX },
+      connect: guardAnswers(
+        buildConnector({ lookup: makeCheckedLookup(options.targetPolicy), timeout: CONNECT_MS_MAX, allowH2: false }),
+      ),
     });
   }
 
@@ -97,13 +103,19 @@ export class Sender {
     });
   }
 
-  /** @throws {BlockedAddressError} where the host is an address that deliveries must not reach */
+  /**
+   * What is remembered follows from the URL and the policy alone, and neither changes. Where a name leads to is not
+   * among it: that is looked up and checked for each connection.
+   *
+   * @throws {BlockedAddressError} where the URL itself shows that deliveries must not go there
+   */
   #aim(url: string): Target {
     const known = this.#targets.get(url);
     if (known) return known;
-    const { origin, hostname, pathname, search } = new URL(url);
-    refuseBlockedLiteral(hostname, this.#options.addressPolicy);
-    const target = { origin, path: `${pathname}${search}` };
+    const parsed = new URL(url);
+    const fault = this.#options.targetPolicy.findFault(parsed);
+    if (fault) throw new BlockedAddressError(fault);
+    const target = { origin: parsed.origin, path: `${parsed.pathname}${parsed.search}` };
     this.#targets.set(url, target);
     return target;
   }
@@ -173,25 +185,5 @@ function withResponse(base: Base, { status, headers, body }: Answer): SendResult
     error: isSuccess ? null : new AttemptError('HTTP_STATUS', `The endpoint answered with status ${status}.`),
     retryAfterMs: parseRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter, base.startedAt),
     isGone: status === STATUS_GONE,
-  };
-}
-
-/** A host that is an address never reaches the look-up, so it is checked here. */
-function refuseBlockedLiteral(hostname: string, isAllowed: AddressPolicy) {
-  const host = hostname.replace(/^\[|\]$/g, '');
-  if (isIP(host) && !isAllowed(host)) throw new BlockedAddressError(host);
-}
-
-/** Resolves a name and gives only allowed addresses to connect to, so what was checked is what is connected to. */
-function makeCheckedLookup(isAllowed: AddressPolicy): LookupFunction {
-  return (hostname, options, callback) => {
-    resolveName(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error) return callback(error, '', 0);
-      const allowed = addresses.filter(({ address }) => isAllowed(address));
-      const first = allowed[0];
-      if (!first) return callback(new BlockedAddressError(addresses[0]?.address ?? hostname), '', 0);
-      if (options.all) return callback(null, allowed);
-      return callback(null, first.address, first.family);
-    });
   };
 }

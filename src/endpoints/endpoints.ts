@@ -4,6 +4,7 @@ import { newId } from '../domain/ids.ts';
 import { RETRY_POLICY_DEFAULT } from '../domain/retry-policy.ts';
 import { seal } from '../domain/sealing.ts';
 import { makeSecret } from '../domain/signature.ts';
+import type { TargetPolicy } from '../domain/target-policy.ts';
 import type { Tenant } from '../domain/tenant.ts';
 import { parseInput } from '../domain/validation.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
@@ -30,6 +31,7 @@ export interface EndpointsOptions {
   prisma: PrismaClient;
   signals: Signals;
   encryptionKey: KeyObject;
+  targetPolicy: TargetPolicy;
 }
 
 /** Makes, changes and ends endpoints. Every method works within one tenant. */
@@ -37,16 +39,19 @@ export class Endpoints {
   readonly #prisma: PrismaClient;
   readonly #signals: Signals;
   readonly #encryptionKey: KeyObject;
+  readonly #targetPolicy: TargetPolicy;
 
-  constructor({ prisma, signals, encryptionKey }: EndpointsOptions) {
+  constructor({ prisma, signals, encryptionKey, targetPolicy }: EndpointsOptions) {
     this.#prisma = prisma;
     this.#signals = signals;
     this.#encryptionKey = encryptionKey;
+    this.#targetPolicy = targetPolicy;
   }
 
   /** @returns the endpoint, and its secret, which nobody can read later. @throws {InvalidInputError} */
   async create(tenant: Tenant, input: CreateEndpointInput) {
     const given = parseInput(createEndpointSchema, input);
+    this.#requireReachable(given.url);
     const secret = given.secret ?? makeSecret();
     const name = given.name ?? new URL(given.url).host;
     const eventTypes = given.eventTypes ?? ['*'];
@@ -88,6 +93,7 @@ export class Endpoints {
    */
   async update(tenant: Tenant, input: UpdateEndpointInput) {
     const given = parseInput(updateEndpointSchema, input);
+    if (given.url) this.#requireReachable(given.url);
     const { eventTypes, name } = given;
     const data = {
       url: given.url ?? undefined,
@@ -178,6 +184,12 @@ export class Endpoints {
       },
     };
     return { endpoint: await this.#change(tenant, input.endpointId, { kind: 'SECRET_ROTATED', data }), secret };
+  }
+
+  /** Says early what every attempt would fail with. What only a look-up tells is told by the attempts. */
+  #requireReachable(url: string) {
+    const message = this.#targetPolicy.findFault(new URL(url));
+    if (message) throw new InvalidInputError([{ path: ['url'], message }]);
   }
 
   async #requireRoomForSecret({ environmentId }: Tenant, endpointId: string, now: Date) {

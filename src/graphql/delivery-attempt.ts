@@ -34,9 +34,10 @@ const AttemptErrorCodeRef = builder.enumType('AttemptErrorCode', {
     HTTP_STATUS: { description: 'A response came, and its status is not 2xx.' },
     TIMEOUT: { description: "No response came within the endpoint's timeout." },
     DNS: { description: "The host's name could not be resolved." },
-    CONNECTION: { description: 'No connection, it broke, or the answer was not HTTP.' },
+    CONNECTION: { description: 'No connection, or it broke before an answer came.' },
     TLS: { description: 'No secure connection: the certificate or the handshake failed.' },
-    BLOCKED_ADDRESS: { description: 'The address is one that deliveries must not reach.' },
+    INVALID_RESPONSE: { description: 'The answer was not HTTP, or larger than what is read before its status counts.' },
+    BLOCKED_ADDRESS: { description: 'The address or the port is one that deliveries must not reach.' },
     EXTERNAL: { description: 'An attempt made elsewhere failed for the reason in the message.' },
   } as const,
 });

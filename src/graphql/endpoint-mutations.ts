@@ -29,7 +29,10 @@ const CreateEndpointInput = builder.inputType('CreateEndpointInput', {
     name: t.string({ description: 'Its name, for people; left out: the host of the URL.' }),
     description: t.string({ description: 'What it is for.' }),
     method: t.field({ type: HttpMethodRef, description: 'The method of requests; left out: POST.' }),
-    eventTypes: t.stringList({ description: 'Event types, `*`, or `prefix.*`. Left out: every type.' }),
+    eventTypes: t.stringList({
+      description:
+        'Event types, `*`, or `prefix.*`. Left out: every type. Operational events have to be asked for: `posthorn.*`.',
+    }),
     headers: t.field({
       type: 'JSON',
       description: 'Header names and values sent with every attempt: an object, 32 at most. Stored encrypted.',

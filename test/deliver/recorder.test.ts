@@ -14,7 +14,7 @@ let pool: pg.Pool;
 
 beforeAll(async () => {
   pool = new pg.Pool({ connectionString: bed.database.url, max: 2 });
-  await bed.createEndpoint({ url: 'http://127.0.0.1:9/' });
+  await bed.createEndpoint({ url: 'http://127.0.0.1:2/' });
 });
 
 afterAll(() => pool.end());

@@ -62,6 +62,8 @@ export class TestBed {
       rootKey: ROOT_KEY,
       encryptionKey: ENCRYPTION_KEY,
       allowedNetworks: ['127.0.0.0/8'],
+      allowedHosts: [],
+      deniedPorts: null,
       role: 'all',
       production: false,
       logLevel: 'silent',
