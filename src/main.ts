@@ -141,7 +141,7 @@ async function startParts(
     stops.push(() => health.stop());
     const { complexityMax } = config;
     const endpoints = new Endpoints({ prisma, signals, keyring, targetPolicy });
-    const authenticator = new Authenticator(api, rootKey);
+    const authenticator = new Authenticator(api, { rootKey, keyring });
     services = {
       prisma,
       authenticator,

@@ -269,6 +269,7 @@ const FIELDS: [field: string, scopes: string[], document: string][] = [
     [
       ['createEnvironment', 'API_KEYS_MANAGE', `organizationId: "org_${NO}", name: "x"`],
       ['createApiKey', 'API_KEYS_MANAGE', `environmentId: "env_${NO}", name: "x", scopes: [API_KEYS_MANAGE]`],
+      ['createBrowserToken', 'DELIVERIES_READ', `endpointId: "ep_${NO}"`],
       ['revokeApiKey', 'API_KEYS_MANAGE', `apiKeyId: "key_${NO}"`],
       ['createEndpoint', 'ENDPOINTS_MANAGE', 'url: "nonsense"'],
       ['updateEndpoint', 'ENDPOINTS_MANAGE', `endpointId: "ep_${NO}"`],

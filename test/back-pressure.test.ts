@@ -18,6 +18,7 @@ const bed = useTestBed({ role: 'api' });
 const tenant = {
   organizationId: '00000000-0000-7000-8000-000000000001',
   environmentId: '00000000-0000-7000-8000-000000000002',
+  endpointId: null,
 };
 const signals = { send: () => {} } as unknown as Signals;
 const log = createLog('silent');

@@ -3,6 +3,7 @@ import {
   createDecipheriv,
   createHmac,
   createSecretKey,
+  hkdfSync,
   type KeyObject,
   randomBytes,
 } from 'node:crypto';
@@ -16,6 +17,8 @@ const VERSION_WITHOUT_KEY_ID = 1;
 const VERSION = 2;
 /** Enough to tell a handful of keys apart. */
 const KEY_ID_BYTES = 4;
+/** Length of a derived key. */
+const DERIVED_KEY_BYTES = 32;
 /** Length of the bytes that a key's sealed values begin with: version and key ID. */
 export const SEAL_PREFIX_BYTES = 1 + KEY_ID_BYTES;
 
@@ -80,6 +83,16 @@ export class Keyring {
     const key = this.#byId.get(idOf(prefix));
     if (!key) throw new UnknownKeyError(idOf(prefix));
     return decipher(key.object, sealed.subarray(SEAL_PREFIX_BYTES), prefix);
+  }
+
+  /**
+   * Keys for another purpose by HKDF (RFC 5869), one from each of these, the current one's first. All processes of a
+   * deployment derive the same.
+   */
+  derive(purpose: string): Uint8Array[] {
+    return [...this.#byId.values()].map(
+      ({ object }) => new Uint8Array(hkdfSync('sha256', object, '', `posthorn ${purpose}`, DERIVED_KEY_BYTES)),
+    );
   }
 
   /** Any of the keys may have sealed it. */

@@ -22,7 +22,7 @@ interface Types {
   DefaultFieldNullability: false;
   DefaultEdgesNullability: { list: false; items: false };
   DefaultNodeNullability: false;
-  AuthScopes: { scope: Scope; anyScope: readonly Scope[]; operator: boolean };
+  AuthScopes: { scope: Scope; anyScope: readonly Scope[]; operator: boolean; apiKey: boolean };
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
@@ -43,11 +43,13 @@ export const builder = new SchemaBuilder<Types>({
       scope: (scope) => caller.scopes.includes(scope),
       anyScope: (scopes) => scopes.some((scope) => caller.scopes.includes(scope)),
       operator: caller.isOperator,
+      // Not for browser tokens.
+      apiKey: !caller.isBrowserToken,
     }),
     unauthorizedError: (_, __, info) =>
       new RequestError(
         'FORBIDDEN',
-        `This API key may not use ${info.parentType.name}.${info.fieldName}. It lacks a scope.`,
+        `This API key may not use ${info.parentType.name}.${info.fieldName}. It lacks a scope, or is a browser token.`,
       ),
   },
   complexity: {

@@ -1,4 +1,5 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
+import { visibleAttempts } from '../access/visible.ts';
 import type { AttemptErrorCode } from '../deliver/attempt-error.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { DeliveryAttemptWhereInput } from '../generated/prisma/models/DeliveryAttempt.ts';
@@ -52,7 +53,7 @@ const AttemptErrorRef = builder.objectRef<{ code: AttemptErrorCode; message: str
 export const DeliveryAttemptRef = builder.prismaNode('DeliveryAttempt', {
   description: 'One HTTP request of a delivery, with request, response, duration and error.',
   id: { resolve: (attempt) => attempt.id },
-  findUnique: (id, { caller }) => ({ id, environmentId: caller.environmentId }),
+  findUnique: (id, { caller }) => ({ ...visibleAttempts(caller), id }),
   authScopes: { anyScope: MAY_READ },
   fields: (t) => ({
     organization: t.relation('organization', { description: 'The organization that it belongs to.' }),
@@ -158,7 +159,7 @@ builder.queryField('deliveryAttempt', (t) =>
     resolve: (query, _, { id }, { services, caller }) =>
       services.prisma.deliveryAttempt.findFirst({
         ...query,
-        where: { id: decodeArgument('DeliveryAttempt', id, 'id'), environmentId: caller.environmentId },
+        where: { ...visibleAttempts(caller), id: decodeArgument('DeliveryAttempt', id, 'id') },
       }),
   }),
 );
@@ -173,11 +174,11 @@ builder.queryField('deliveryAttempts', (t) =>
       args: { filter: t.arg({ type: DeliveryAttemptFilter, description: 'Which ones; left out: all.' }) },
       resolve: async (_, args, context, info) => {
         const page = readPage('DeliveryAttempt', args);
-        const where = { ...toWhere(args.filter ?? {}), environmentId: context.caller.environmentId };
         const { where: keys, ...rest } = pageQuery(page);
+        const where = { AND: [visibleAttempts(context.caller), toWhere(args.filter ?? {}), keys] };
         const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
         const { deliveryAttempt } = context.services.prisma;
-        return toConnection(page, await deliveryAttempt.findMany({ ...query, ...rest, where: { AND: [where, keys] } }));
+        return toConnection(page, await deliveryAttempt.findMany({ ...query, ...rest, where }));
       },
     },
     AttemptConnectionRef,

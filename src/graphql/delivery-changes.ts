@@ -1,3 +1,4 @@
+import { visibleDeliveries, visibleEndpoints, visibleEvents } from '../access/visible.ts';
 import { RequestError } from '../errors.ts';
 import type { DeliveryChange } from '../live/change-log.ts';
 import type { ChangeBatch, ChangeFilter, Round } from '../live/topic.ts';
@@ -140,10 +141,13 @@ builder.subscriptionField('eventChanges', (t) =>
     },
     subscribe: async (_, args, context) => {
       const eventId = decodeArgument('Event', args.eventId, 'eventId');
-      const { environmentId } = context.caller;
-      await requireFound(context.services.prisma.event.count({ where: { id: eventId, environmentId } }), 'eventId');
+      const { environmentId, endpointId } = context.caller;
+      const where = { ...visibleEvents(context.caller), id: eventId };
+      await requireFound(context.services.prisma.event.count({ where }), 'eventId');
       const after = await readAfter(args.after, context);
-      return context.services.feed.subscribe({ environmentId, eventId }, after, { isGreeted: true });
+      return context.services.feed.subscribe({ environmentId, eventId, endpointId: endpointId ?? undefined }, after, {
+        isGreeted: true,
+      });
     },
     resolve: (batch, { eventId }) => ({
       ...(batch as ChangeBatch),
@@ -154,21 +158,27 @@ builder.subscriptionField('eventChanges', (t) =>
 
 /** @throws {RequestError} BAD_USER_INPUT where it names something that is not there for the caller */
 async function readFilter(filter: typeof DeliveryChangeFilter.$inferInput, context: Context): Promise<ChangeFilter> {
-  const { prisma } = context.services;
-  const { environmentId } = context.caller;
+  const { caller, services } = context;
+  const { event, endpoint, delivery } = services.prisma;
   const eventId = decodeOptional('Event', filter.eventId, 'filter.eventId');
   const endpointId = decodeOptional('Endpoint', filter.endpointId, 'filter.endpointId');
   const deliveryId = decodeOptional('Delivery', filter.deliveryId, 'filter.deliveryId');
   const statuses = filter.statuses ?? undefined;
   if (statuses?.length === 0) throw new RequestError('BAD_USER_INPUT', 'filter.statuses must name at least one.');
-  if (eventId) await requireFound(prisma.event.count({ where: { id: eventId, environmentId } }), 'filter.eventId');
+  if (eventId) {
+    await requireFound(event.count({ where: { ...visibleEvents(caller), id: eventId } }), 'filter.eventId');
+  }
   if (endpointId) {
-    await requireFound(prisma.endpoint.count({ where: { id: endpointId, environmentId } }), 'filter.endpointId');
+    await requireFound(endpoint.count({ where: { ...visibleEndpoints(caller), id: endpointId } }), 'filter.endpointId');
   }
   if (deliveryId) {
-    await requireFound(prisma.delivery.count({ where: { id: deliveryId, environmentId } }), 'filter.deliveryId');
+    await requireFound(
+      delivery.count({ where: { ...visibleDeliveries(caller), id: deliveryId } }),
+      'filter.deliveryId',
+    );
   }
-  return { environmentId, eventId, endpointId, deliveryId, statuses };
+  const ownEndpointId = caller.endpointId ?? endpointId;
+  return { environmentId: caller.environmentId, eventId, endpointId: ownEndpointId, deliveryId, statuses };
 }
 
 function readCoalesceMs(coalesceMs: number | null | undefined) {

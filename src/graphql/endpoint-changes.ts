@@ -1,3 +1,4 @@
+import { visibleEndpoints } from '../access/visible.ts';
 import type { EndpointChangeBatch } from '../live/endpoint-feed.ts';
 import type { EndpointChange } from '../live/endpoint-log.ts';
 import { builder } from './builder.ts';
@@ -68,13 +69,13 @@ builder.subscriptionField('endpointChanges', (t) =>
     },
     subscribe: async (_, args, context) => {
       const { services, caller } = context;
-      const { environmentId } = caller;
       const endpointId = decodeOptional('Endpoint', args.endpointId, 'endpointId');
       if (endpointId) {
-        const found = services.prisma.endpoint.count({ where: { id: endpointId, environmentId } });
+        const found = services.prisma.endpoint.count({ where: { ...visibleEndpoints(caller), id: endpointId } });
         await requireFound(found, 'endpointId');
       }
-      return services.endpointFeed.subscribe({ environmentId, endpointId }, await readAfter(args.after, context));
+      const filter = { environmentId: caller.environmentId, endpointId: caller.endpointId ?? endpointId };
+      return services.endpointFeed.subscribe(filter, await readAfter(args.after, context));
     },
     resolve: (batch) => batch as EndpointChangeBatch,
   }),

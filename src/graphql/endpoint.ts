@@ -1,4 +1,5 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
+import { visibleEndpoints, visibleRoutes } from '../access/visible.ts';
 import { patternsFor } from '../domain/event-type.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { EndpointWhereInput } from '../generated/prisma/models/Endpoint.ts';
@@ -30,7 +31,7 @@ export const HttpMethodRef = builder.enumType('HttpMethod', {
 builder.prismaNode('Route', {
   description: 'Binds events to an endpoint. An endpoint has at least one.',
   id: { resolve: (route) => route.id },
-  findUnique: (id, { caller }) => ({ id, environmentId: caller.environmentId }),
+  findUnique: (id, { caller }) => ({ ...visibleRoutes(caller), id }),
   authScopes: { anyScope: MAY_READ },
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Its name: at first that of its endpoint.' }),
@@ -104,7 +105,7 @@ const RetryPolicyRef = builder
 export const EndpointRef = builder.prismaNode('Endpoint', {
   description: 'A URL that wants events, with its secrets, headers, retry policy and limits.',
   id: { resolve: (endpoint) => endpoint.id },
-  findUnique: (id, { caller }) => ({ id, environmentId: caller.environmentId }),
+  findUnique: (id, { caller }) => ({ ...visibleEndpoints(caller), id }),
   authScopes: { anyScope: MAY_READ },
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Its name, for people.' }),
@@ -195,7 +196,7 @@ builder.queryField('endpoint', (t) =>
     resolve: (query, _, { id }, { services, caller }) =>
       services.prisma.endpoint.findFirst({
         ...query,
-        where: { id: decodeArgument('Endpoint', id, 'id'), environmentId: caller.environmentId, deletedAt: null },
+        where: { ...visibleEndpoints(caller), id: decodeArgument('Endpoint', id, 'id'), deletedAt: null },
       }),
   }),
 );
@@ -213,7 +214,7 @@ builder.queryField('endpoints', (t) =>
         const { statuses, eventType } = args.filter ?? {};
         checkFilterTexts('filter.eventType', eventType);
         const where: EndpointWhereInput = {
-          environmentId: context.caller.environmentId,
+          ...visibleEndpoints(context.caller),
           deletedAt: null,
           ...(statuses && { status: { in: statuses } }),
           ...(typeof eventType === 'string' && {

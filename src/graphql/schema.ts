@@ -3,6 +3,7 @@ import './errors.ts';
 import './organization.ts';
 import './environment.ts';
 import './api-key.ts';
+import './browser-token.ts';
 import './viewer.ts';
 import './endpoint.ts';
 import './endpoint-mutations.ts';

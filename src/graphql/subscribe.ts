@@ -133,13 +133,14 @@ async function executeSurely(args: ValidatedSubscriptionArgs): Promise<Execution
 /** What the result for a source event depends on beside that: the document, variables in it, and the caller's rights. */
 function describeSelection(args: ValidatedSubscriptionArgs): string {
   const { document, operation, variableValues, contextValue } = args;
-  const { environmentId, scopes, isOperator } = (contextValue as Context).caller;
+  const { environmentId, endpointId, scopes, isOperator } = (contextValue as Context).caller;
   const used = [...findUsedVariables(args)].toSorted();
   return JSON.stringify([
     document.loc?.source.body ?? document,
     operation.name?.value,
     used.map((name) => [name, variableValues.coerced[name]]),
     environmentId,
+    endpointId,
     scopes.toSorted(),
     isOperator,
   ]);

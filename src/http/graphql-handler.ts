@@ -111,7 +111,7 @@ export function makeGraphqlHandler({ services, sessions, gate, log, limits, cors
 export function makeContext(services: Services, server: ServerContext): Context {
   const { requestId, caller, lastEventId = null } = server;
   if (!caller) throw new Error('An operation reached its context without a caller.');
-  const eventSummary = makeEventSummaryLoader(services.deliveries.pool);
+  const eventSummary = makeEventSummaryLoader(services.deliveries.pool, caller.endpointId);
   return {
     services,
     caller,

@@ -10,6 +10,7 @@ import { GRAPHQL_PATH, makeGraphqlHandler } from './graphql-handler.ts';
 import type { OperationLimits } from './operation-limits.ts';
 import { findRequestFault, type RequestFault } from './request-faults.ts';
 import { chooseRequestId, REQUEST_ID_HEADER } from './request-id.ts';
+import { SESSION_PATH, serveSession } from './session-routes.ts';
 import { type SessionLimits, Sessions } from './sessions.ts';
 import { serveWebsockets } from './websocket.ts';
 
@@ -74,6 +75,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       }
       return void graphql.handler(request, response, { requestId });
     }
+    if (path === SESSION_PATH && graphql) return void serveSession(request, response, graphql.session);
     answer(response, 404, `There is nothing here. GraphQL is at ${GRAPHQL_PATH}.`);
   });
   const closeSockets = graphql && serveWebsockets({ server, log, introspection: limits.introspection, ...graphql });
@@ -103,7 +105,7 @@ function makeGraphqlParts(services: Services, { log, limits }: HttpServerOptions
   const sessions = new Sessions({ authenticator, log, ...limits });
   const gate = new Gate({ authenticator, ...limits });
   const handler = makeGraphqlHandler({ services, sessions, gate, log, limits, corsOrigins: limits.corsOrigins });
-  return { sessions, gate, handler };
+  return { sessions, gate, handler, session: { authenticator, gate, log } };
 }
 
 async function listen(server: Server, { host, port }: HttpServerOptions) {
