@@ -88,7 +88,11 @@ export class SchemaWalk {
     const variables: Record<string, unknown> = {};
     const owners = new Set<string>();
 
-    const selectField = (typeName: string, field: GraphQLField<unknown, unknown>, level: number): string => {
+    const selectField = (
+      typeName: string,
+      field: GraphQLField<unknown, unknown>,
+      { level, isAliased }: { level: number; isAliased: boolean },
+    ): string => {
       const slots = findSlots(typeName, field);
       if (slots.length > 0) owners.add(`${typeName}.${field.name}`);
       const given = slots.filter(({ coordinate }) => values.has(coordinate));
@@ -104,13 +108,16 @@ export class SchemaWalk {
         return [`${name}: $${variable}`];
       });
       const argsText = texts.length > 0 ? `(${texts.join(', ')})` : '';
-      return `${typeName}${JOINT}${field.name}: ${field.name}${argsText}${select(getNamedType(field.type), level)}`;
+      const alias = isAliased ? `${typeName}${JOINT}${field.name}: ` : '';
+      return `${alias}${field.name}${argsText}${select(getNamedType(field.type), level)}`;
     };
 
-    const select = (type: GraphQLNamedType, level: number): string => {
+    /** @param beside types whose fields stand beside those of this one: only what is the same may share a name */
+    const select = (type: GraphQLNamedType, level: number, beside: readonly GraphQLObjectType[] = []): string => {
       if (isLeafType(type)) return '';
       if (isAbstractType(type)) {
-        const parts = this.#schema.getPossibleTypes(type).map((one) => `... on ${one.name} ${select(one, level)}`);
+        const types = this.#schema.getPossibleTypes(type);
+        const parts = types.map((one) => `... on ${one.name} ${select(one, level, types)}`);
         return ` { __typename ${parts.join(' ')} }`;
       }
       const fields = Object.values((type as GraphQLObjectType).getFields());
@@ -119,29 +126,41 @@ export class SchemaWalk {
         (field) => level < LEVELS || (field.name === 'id' && isLeafType(getNamedType(field.type))),
       );
       const isDeep = level >= LEVELS && IS_BETWEEN.test(type.name);
-      return ` { __typename ${(isDeep ? [] : chosen).map((field) => selectField(type.name, field, next)).join(' ')} }`;
+      return ` { __typename ${(isDeep ? [] : chosen).map((field) => selectField(type.name, field, { level: next, isAliased: hasOtherBeside(field, beside) })).join(' ')} }`;
     };
 
     const [typeName] = root.coordinate.split('.') as [string];
     const isAnything = isAbstractType(getNamedType(root.field.type)) && root.operation === 'query';
     // An object of any type has many fields; what a subscription gives stands one level lower, in a batch.
     const level = isAnything ? 1 : root.operation === 'subscription' ? -1 : 0;
-    const selection = selectField(typeName, root.field, level);
+    const selection = selectField(typeName, root.field, { level, isAliased: true });
     const declarations = [...declared].map(([name, type]) => `$${name}: ${type}`).join(', ');
     const query = `${root.operation}${declarations && ` (${declarations})`} { ${selection} }`;
     return { query, variables, owners };
   }
 }
 
-/** The fields that an answer to a built operation has: the names of its values tell. */
+/** The fields that an answer to a built operation has: the types of its objects tell, or the names of its values. */
 export function findCovered(answer: unknown, covered: Set<string>): void {
   if (typeof answer !== 'object' || answer === null) return;
+  const { __typename: typeName } = answer as { __typename?: string };
   for (const [name, value] of Object.entries(answer)) {
     const [type, field] = name.split(JOINT);
     if (type && field) covered.add(`${type}.${field}`);
+    else if (typeName) covered.add(`${typeName}.${name}`);
     findCovered(value, covered);
   }
 }
+
+/** Whether another type has something else under the name of a field. */
+const hasOtherBeside = (
+  { name, type }: GraphQLField<unknown, unknown>,
+  beside: readonly GraphQLObjectType[],
+): boolean =>
+  beside.some((other) => {
+    const same = other.getFields()[name];
+    return same !== undefined && (String(same.type) !== String(type) || !isLeafType(getNamedType(type)));
+  });
 
 function findSlots(typeName: string, field: GraphQLField<unknown, unknown>): Slot[] {
   const owner = `${typeName}.${field.name}`;
