@@ -1,0 +1,140 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A request as an endpoint saw it. Times by the monotonic clock. */
+export interface Seen {
+  receivedAt: number;
+  /** Null: it was never answered. */
+  answeredAt: number | null;
+  /** Null: no whole answer of HTTP. */
+  status: number | null;
+}
+
+/** How an endpoint takes a request. */
+interface Behaviour {
+  /** What it is created with, besides its URL. */
+  input?: Record<string, unknown>;
+  /** Whether deliveries to it may end as dead letters. */
+  mayFail?: boolean;
+  /** @returns the status answered; null: the answer was no HTTP, or none */
+  answer: (request: { body: string; earlier: number }, response: ServerResponse) => Promise<number | null> | number | null;
+}
+
+const end = (response: ServerResponse, status: number): number => {
+  response.writeHead(status).end('ok');
+  return status;
+};
+
+const QUICK_RETRIES = { maxRetries: 2, delaysSeconds: [1], jitter: 0 };
+/** One event in so many is refused for good by the picky one. */
+const PICKY_ABOUT = 5;
+const SLOW_MS_MAX = 200;
+
+const GOOD: Record<string, Behaviour> = {
+  good: { answer: (_, response) => end(response, 200) },
+  slow: {
+    answer: async (_, response) => {
+      await sleep(Math.random() * SLOW_MS_MAX);
+      return end(response, 200);
+    },
+  },
+  /** Fails each event the first time. */
+  flaky: {
+    input: { retryPolicy: { ...QUICK_RETRIES, maxRetries: 10 } },
+    answer: ({ earlier }, response) => end(response, earlier === 0 ? 500 : 200),
+  },
+  picky: {
+    mayFail: true,
+    input: { retryPolicy: QUICK_RETRIES },
+    answer: ({ body }, response) => end(response, JSON.parse(body).number % PICKY_ABOUT === 0 ? 500 : 200),
+  },
+  /** Has a lane of its own. */
+  limited: { input: { rateLimitPerSecond: 500 }, answer: (_, response) => end(response, 200) },
+};
+
+const BAD_INPUT = { retryPolicy: { ...QUICK_RETRIES, maxRetries: 1 }, timeoutMs: 1_000 };
+
+const bad = (answer: Behaviour['answer']): Behaviour => ({ mayFail: true, input: BAD_INPUT, answer });
+
+/** Each breaks HTTP in its own way. */
+const BAD: Record<string, Behaviour> = {
+  resets: bad((_, response) => {
+    response.socket?.resetAndDestroy();
+    return null;
+  }),
+  stalls: bad(() => null),
+  'promises-more': bad((_, response) => {
+    response.socket?.end('HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nshort');
+    return null;
+  }),
+  'sends-more': bad((_, response) => {
+    response.socket?.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok and a lot of garbage behind it\r\n\r\n');
+    return 200;
+  }),
+  garbage: bad((_, response) => {
+    response.socket?.end('\u0000\u0001 this is no HTTP \r\n\r\n');
+    return null;
+  }),
+  'ends-in-headers': bad((_, response) => {
+    response.socket?.write('HTTP/1.1 200 OK\r\nx-half: ', () => response.socket?.resetAndDestroy());
+    return null;
+  }),
+};
+
+/** A real HTTP server with endpoints of all kinds, which notes every request by endpoint and `webhook-id`. */
+export class Endpoints {
+  readonly behaviours: Record<string, Behaviour>;
+  /** By `NAME webhook-id`. */
+  readonly seen = new Map<string, Seen[]>();
+  /** Are told of requests, for faults that strike at a certain point of an attempt. */
+  readonly watchers = new Set<(name: string, moment: 'received' | 'answered') => void>();
+  #server!: Server;
+
+  constructor({ withBad }: { withBad: boolean }) {
+    this.behaviours = withBad ? { ...GOOD, ...BAD } : GOOD;
+  }
+
+  async start(): Promise<void> {
+    this.#server = createServer((request, response) => void this.#take(request, response)).listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+  }
+
+  async stop(): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  url(name: string): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/${name}`;
+  }
+
+  async #take(request: IncomingMessage, response: ServerResponse) {
+    const name = request.url?.slice(1) ?? '';
+    const chunks: Buffer[] = [];
+    try {
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+    } catch {
+      // A sender that was killed half way has sent nothing.
+      return;
+    }
+    const key = `${name} ${request.headers['webhook-id']}`;
+    const list = this.seen.get(key) ?? [];
+    this.seen.set(key, list);
+    const seen: Seen = { receivedAt: performance.now(), answeredAt: null, status: null };
+    const earlier = list.length;
+    list.push(seen);
+    this.#tell(name, 'received');
+    const body = Buffer.concat(chunks).toString();
+    seen.status = await (this.behaviours[name] as Behaviour).answer({ body, earlier }, response);
+    seen.answeredAt = performance.now();
+    this.#tell(name, 'answered');
+  }
+
+  #tell(name: string, moment: 'received' | 'answered') {
+    for (const watcher of this.watchers) watcher(name, moment);
+  }
+}
