@@ -55,6 +55,7 @@ interface Lane {
   rateLimitPerSecond: number | null;
   hasWork: boolean;
   mustSort: boolean;
+  /** By the monotonic clock, as all times that nobody else reads: the wall clock may be set. */
   restsUntil: number;
   isBusy: boolean;
   /** False: it is another worker's now, or about to be, and only attempts in flight are left. */
@@ -116,7 +117,7 @@ export class LaneRunner {
   }
 
   async #turn(): Promise<boolean> {
-    const now = Date.now();
+    const now = performance.now();
     if (now >= this.#lookAt) await this.#look(now);
     const working = [...this.#lanes.values()].filter((lane) => lane.isLeased && lane.hasWork);
     const share = Math.floor(IN_FLIGHT_MAX / Math.max(1, working.length));
@@ -184,7 +185,7 @@ export class LaneRunner {
   }
 
   #rest(lane: Lane, error: Error) {
-    lane.restsUntil = Date.now() + REST_MS;
+    lane.restsUntil = performance.now() + REST_MS;
     this.#options.log.error({ endpointId: encodeId('Endpoint', lane.endpointId), error: error.message }, 'lane.failed');
   }
 
@@ -212,7 +213,7 @@ export class LaneRunner {
 
   async #take(lane: Lane, deliveries: OutgoingDelivery[]) {
     // The lane may have been lost while they were read.
-    if (!lane.isLeased || Date.now() >= this.#leasedUntil) return;
+    if (!lane.isLeased || performance.now() >= this.#leasedUntil) return;
     const first = deliveries[0] as OutgoingDelivery;
     const isOpen = first.endpointStatus === 'ACTIVE' && !first.isEndpointDeleted;
     lane.rateLimitPerSecond = first.rateLimitPerSecond;

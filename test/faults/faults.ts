@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, statfsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,7 +24,6 @@ const LIBFAKETIME_PATHS = [
 ];
 /** A new cluster has about 70 MB, and its log grows while it runs. */
 const SMALL_DISK = '180m';
-const SMALL_DISK_LEFT_BYTES = 65_536;
 
 const timesOf = ({ isLong }: Scene) => (isLong ? TIMES.long : TIMES.short);
 const outageOf = ({ isLong }: Scene) => sleep(isLong ? OUTAGE_MS.long : OUTAGE_MS.short);
@@ -140,8 +139,8 @@ function fullDisk(cleanUps: CleanUps): Disaster {
     },
     strike: async (scene) => {
       const ballast = join(path, 'ballast');
-      const free = statfsSync(path);
-      await run('fallocate', ['--length', String(free.bavail * free.bsize - SMALL_DISK_LEFT_BYTES), ballast]);
+      // It ends where nothing more goes in.
+      await run('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=64k']).catch(() => {});
       await outageOf(scene);
       await truncate(ballast);
       await sleep(1_000);

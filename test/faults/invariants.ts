@@ -33,6 +33,8 @@ interface EventRow {
 
 /** An attempt may be unrecorded that was answered so long before its worker was killed. */
 const RECORDING_MS_MAX = 2_000;
+/** What was sent before may be read so long after, and no worker starts in a shorter time. */
+const READING_MS_MAX = 500;
 const PATIENCE_MS = 20_000;
 /** Examples of a fault that are told. */
 const EXAMPLES_MAX = 3;
@@ -78,6 +80,18 @@ export async function inspectLeftovers({ cluster }: Scene): Promise<string[]> {
     (select count(*)::int from lanes l join endpoints e on e.id = l.endpoint_id
       where e.rate_limit_per_second is null) as "lanes without a reason"`);
   return Object.entries(row ?? {}).flatMap(([what, count]) => (count > 0 ? [`There are ${count} ${what} left.`] : []));
+}
+
+/** Lanes close a moment after they are empty: workers must live until then. */
+export async function waitUntilLanesClose({ cluster }: Scene): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (performance.now() < deadline) {
+    const open = await cluster.query(
+      'select 1 from lanes l join endpoints e on e.id = l.endpoint_id where e.rate_limit_per_second is null',
+    );
+    if (open.length === 0) return;
+    await sleep(100);
+  }
 }
 
 const tell = (what: string, examples: string[]): string | null =>
@@ -136,7 +150,10 @@ function countRepeats(scene: Scene, deliveries: DeliveryRow[]) {
     if (surplus <= 0) continue;
     repeated += surplus;
     const killed = requests.filter(({ receivedAt, answeredAt }) =>
-      scene.kills.some((kill) => receivedAt <= kill && (answeredAt === null || answeredAt >= kill - RECORDING_MS_MAX)),
+      scene.kills.some(
+        (kill) =>
+          receivedAt <= kill + READING_MS_MAX && (answeredAt === null || answeredAt >= kill - RECORDING_MS_MAX),
+      ),
     );
     if (killed.length < surplus) unexplained.push(`${encodeId('Event', delivery.eventId)} to ${delivery.endpoint}`);
   }

@@ -10,7 +10,7 @@ export const ROOT_KEY = 'faults-root-key-0123456789abcdef01234567';
 const ENCRYPTION_KEY = Buffer.alloc(32, 3).toString('base64');
 const READY_MS_MAX = 45_000;
 /** Lines of the log that are kept to tell why something broke. */
-const LINES_MAX = 100;
+const LINES_MAX = 40;
 
 export interface MachineOptions {
   role: 'api' | 'worker';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Findings, inspect, inspectLeftovers } from './invariants.ts';
+import { type Findings, inspect, inspectLeftovers, waitUntilLanesClose } from './invariants.ts';
 import { type CleanUps, type Disaster, openScene, type Scene } from './scene.ts';
 
 /** A way for machines to fail. */
@@ -22,6 +22,8 @@ export interface Fault {
 export interface RunResult extends Findings {
   /** From the end of the fault until nothing that was due waited any more. */
   recoveryMs: number;
+  /** Last words of the processes, to tell why something broke. */
+  logs: string[];
 }
 
 const RECOVERY_MS_MAX = 120_000;
@@ -47,11 +49,11 @@ async function conclude(scene: Scene): Promise<RunResult> {
   const stuck = await waitUntilRest(scene, endedAt + RECOVERY_MS_MAX);
   const recoveryMs = performance.now() - endedAt;
   const findings = await inspect(scene);
+  if (stuck === null) await waitUntilLanesClose(scene);
   await Promise.all(scene.of('worker').map((worker) => worker.stop()));
-  const leftovers = stuck ? [stuck] : await inspectLeftovers(scene);
-  const broken = [...leftovers, ...findings.broken];
-  if (broken.length > 0) broken.push(...scene.machines.map(({ role, log }) => `Log of the ${role}:\n${log}`));
-  return { ...findings, broken, recoveryMs };
+  const leftovers = stuck === null ? await inspectLeftovers(scene) : [stuck];
+  const logs = scene.machines.map(({ role, log }) => `Log of the ${role}:\n${log}`);
+  return { ...findings, broken: [...leftovers, ...findings.broken], recoveryMs, logs };
 }
 
 /** @returns what is stuck, where the time ran out; null: nothing waits */

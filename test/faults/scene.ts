@@ -78,8 +78,8 @@ export class Scene {
 
   /** Kills workers at this moment, and starts them again. */
   async killWorkers(): Promise<void> {
-    this.kills.push(performance.now());
     await Promise.all(this.of('worker').map((worker) => worker.kill()));
+    this.kills.push(performance.now());
     await Promise.all(this.of('worker').map((worker) => worker.start()));
   }
 
