@@ -69,13 +69,15 @@ async function startParts(
   stopAll: () => Promise<void>,
 ): Promise<Posthorn> {
   const { databaseUrl, rootKey, encryptionKey, newRootKey } = await openStore(config, stops);
-  await migrate(databaseUrl);
-  const database = openDatabase(databaseUrl, log);
+  // Behind a pooler in transaction mode, locks and LISTEN need a connection of their own to Postgres.
+  const directUrl = config.directDatabaseUrl ?? databaseUrl;
+  await migrate(directUrl);
+  const database = openDatabase(databaseUrl, log, { isPooled: config.directDatabaseUrl !== null });
   stops.push(() => database.close());
   const { pool, prisma } = database;
   await checkEncryptionKey(pool, encryptionKey);
 
-  const signals = new Signals({ databaseUrl, pool, log });
+  const signals = new Signals({ databaseUrl: directUrl, pool, log });
   stops.push(() => signals.stop());
   await signals.start();
   const isWorker = config.role !== 'api';

@@ -22,6 +22,7 @@ function findFault(env: Record<string, string | undefined>): string | null {
 describe('with nothing set', () => {
   const DEFAULTS = {
     databaseUrl: null,
+    directDatabaseUrl: null,
     dataDir: '.posthorn',
     host: '127.0.0.1',
     port: 4000,

@@ -7,9 +7,30 @@ import type { Log } from '../log.ts';
 const POOL_MAX = 16;
 /** A statement that takes longer is ended, so that no read can hold a connection for good. */
 const STATEMENT_TIMEOUT_MS = 30_000;
+/** A connection that brings no answer for longer is given up: it went silent without being closed. */
+const ANSWER_TIMEOUT_MS = 35_000;
 
 /** All statements are short ones, and to start parallel workers takes longer: 13 ms for a page that takes 0.2. */
 const SETTINGS = '-c max_parallel_workers_per_gather=0';
+
+/**
+ * For a pooler in transaction mode, which gives each transaction another connection to Postgres: none of them knows
+ * what was prepared on another one.
+ */
+class UnnamedClient extends pg.Client {
+  // biome-ignore lint/suspicious/noExplicitAny: it has the overloads of the method that it passes to
+  override query(config: any, ...rest: any[]): any {
+    const isNamed = typeof config?.name === 'string';
+    return (super.query as (...words: unknown[]) => unknown)(
+      isNamed ? { ...config, name: undefined } : config,
+      ...rest,
+    );
+  }
+}
+
+/** What connections are opened with. A pooler refuses settings that it does not know. */
+const DIRECT = { statement_timeout: STATEMENT_TIMEOUT_MS, options: SETTINGS };
+const POOLED = { Client: UnnamedClient };
 
 export interface Database {
   /** For the hot statements and everything in a transaction. */
@@ -19,14 +40,19 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** Opens the pool that everything in this process shares. Connections are made when they are needed. */
-export function openDatabase(databaseUrl: string, log: Log): Database {
+/**
+ * Opens the pool that everything in this process shares. Connections are made when they are needed.
+ *
+ * @param isPooled the URL leads to a pooler in transaction mode: nothing may outlast a transaction
+ */
+export function openDatabase(databaseUrl: string, log: Log, { isPooled = false } = {}): Database {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: POOL_MAX,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: ANSWER_TIMEOUT_MS,
     application_name: 'posthorn',
-    options: SETTINGS,
+    keepAlive: true,
+    ...(isPooled ? POOLED : DIRECT),
     // Statements that don't wait for one another's results go out in one piece.
     pipeline: true,
   });

@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { DatabaseLine } from './database-line.ts';
+import { findPoolerObstacle, throughPooler } from './pooler.ts';
 import type { Fault } from './run.ts';
 import type { CleanUps, Disaster, Scene } from './scene.ts';
+import { findHistoryObstacle, upgrade } from './upgrade.ts';
 
 const run = promisify(execFile);
 
@@ -75,6 +77,14 @@ async function killWorkersAtMoments(scene: Scene) {
     }
   }
 }
+
+/** Of Posthorn, chosen at random. */
+const endBackends = (scene: Scene) =>
+  repeat(scene, 300, async () => {
+    const where = `application_name <> 'faults' and backend_type = 'client backend' and random() < $1`;
+    const sql = `select pg_terminate_backend(pid) from pg_stat_activity where ${where}`;
+    await scene.cluster.query(sql, [Math.random()]);
+  });
 
 const findLibfaketime = () => LIBFAKETIME_PATHS.find((path) => existsSync(path));
 
@@ -159,7 +169,8 @@ export const FAULTS: Fault[] = [
   },
   {
     name: 'worker-kill',
-    title: 'all workers killed (SIGKILL): before they connect, while endpoints hold responses, between response and record',
+    title:
+      'all workers killed (SIGKILL): before they connect, while endpoints hold responses, between response and record',
     runs: 3,
     leftOut: null,
     make: () => ({ strike: killWorkersAtMoments }),
@@ -222,14 +233,7 @@ export const FAULTS: Fault[] = [
     title: 'backends ended at random (pg_terminate_backend), in the middle of transactions',
     runs: 3,
     leftOut: null,
-    make: () => ({
-      strike: (scene) =>
-        repeat(scene, 300, async () => {
-          const likelihood = [Math.random()];
-          const where = `application_name like 'posthorn%' and random() < $1`;
-          await scene.cluster.query(`select pg_terminate_backend(pid) from pg_stat_activity where ${where}`, likelihood);
-        }),
-    }),
+    make: () => ({ strike: endBackends }),
   },
   {
     name: 'connections-reset',
@@ -305,6 +309,22 @@ export const FAULTS: Fault[] = [
     leftOut: null,
     hasBadEndpoints: true,
     make: () => ({ strike: () => sleep(4_000) }),
+  },
+  {
+    name: 'upgrade',
+    title: 'the version before the newest migration and this one on one database, then the old one stops',
+    runs: 2,
+    leftOut: null,
+    findObstacle: findHistoryObstacle,
+    make: upgrade,
+  },
+  {
+    name: 'pooler',
+    title: 'through PgBouncer in transaction mode, with backends ended at random',
+    runs: 2,
+    leftOut: null,
+    findObstacle: findPoolerObstacle,
+    make: (cleanUps) => ({ connect: throughPooler(cleanUps), strike: endBackends }),
   },
 ];
 

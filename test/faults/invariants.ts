@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { encodeId } from '../../src/domain/ids.ts';
 import { WHOLE_ENVIRONMENT_ID } from '../../src/domain/delivery-stats.ts';
+import { encodeId } from '../../src/domain/ids.ts';
 import type { Scene } from './scene.ts';
 
 /** What is left of everything that was published. */
@@ -151,8 +151,7 @@ function countRepeats(scene: Scene, deliveries: DeliveryRow[]) {
     repeated += surplus;
     const killed = requests.filter(({ receivedAt, answeredAt }) =>
       scene.kills.some(
-        (kill) =>
-          receivedAt <= kill + READING_MS_MAX && (answeredAt === null || answeredAt >= kill - RECORDING_MS_MAX),
+        (kill) => receivedAt <= kill + READING_MS_MAX && (answeredAt === null || answeredAt >= kill - RECORDING_MS_MAX),
       ),
     );
     if (killed.length < surplus) unexplained.push(`${encodeId('Event', delivery.eventId)} to ${delivery.endpoint}`);

@@ -73,7 +73,8 @@ export class Machine {
       },
     });
     this.#child = child;
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => this.#keep(text));
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text) => this.#keep(text));
     await this.#waitUntilReady(child);
   }
 

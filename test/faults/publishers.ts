@@ -98,7 +98,9 @@ export class Publishers {
   /** @returns null: it failed, and nobody knows whether anything was stored */
   async #call(events: object[]): Promise<string[] | null> {
     const isSingle = events.length === 1;
-    const body = isSingle ? { query: SINGLE, variables: { event: events[0] } } : { query: QUERY, variables: { events } };
+    const body = isSingle
+      ? { query: SINGLE, variables: { event: events[0] } }
+      : { query: QUERY, variables: { events } };
     const response = await fetch(`${this.#nextUrl()}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${ROOT_KEY}` },
