@@ -263,11 +263,16 @@ const stateOf = ({ rateLimitPerSecond, hasWork, mustSort }: HeldLane) => ({ rate
 const isWorking = (lane: Lane): boolean => lane.isBusy || lane.inFlight.size > 0;
 
 /** How many attempts the rate limit may let begin in this tick. */
-function slotsOf({ rateLimitPerSecond, nextSlotAt }: Lane): number {
-  if (rateLimitPerSecond === null) return Number.POSITIVE_INFINITY;
-  const intervalMs = 1_000 / rateLimitPerSecond;
-  const isEarly = Date.now() < Math.min(nextSlotAt, Date.now() + intervalMs);
-  return isEarly ? 0 : Math.ceil(TICK_MS / intervalMs) + 1;
+function slotsOf(lane: Lane): number {
+  if (lane.rateLimitPerSecond === null) return Number.POSITIVE_INFINITY;
+  const intervalMs = 1_000 / lane.rateLimitPerSecond;
+  return Date.now() < findNextSlot(lane, intervalMs) ? 0 : Math.ceil(TICK_MS / intervalMs) + 1;
+}
+
+/** A slot that was set by a lower rate, or by a clock that was ahead, does not hold up what waits now. */
+function findNextSlot(lane: Lane, intervalMs: number): number {
+  lane.nextSlotAt = Math.min(lane.nextSlotAt, Date.now() + intervalMs);
+  return lane.nextSlotAt;
 }
 
 /**
@@ -279,9 +284,7 @@ function takeSlot(lane: Lane): boolean {
   if (lane.rateLimitPerSecond === null) return true;
   const now = Date.now();
   const intervalMs = 1_000 / lane.rateLimitPerSecond;
-  // A slot of a lower rate that was set before does not hold up the present one.
-  lane.nextSlotAt = Math.min(lane.nextSlotAt, now + intervalMs);
-  if (now < lane.nextSlotAt) return false;
+  if (now < findNextSlot(lane, intervalMs)) return false;
   lane.nextSlotAt = Math.max(lane.nextSlotAt + intervalMs, now - TICK_MS + intervalMs);
   return true;
 }

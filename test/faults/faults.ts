@@ -101,7 +101,7 @@ async function makeClock(cleanUps: CleanUps) {
     LD_PRELOAD: findLibfaketime() as string,
     FAKETIME_TIMESTAMP_FILE: path,
     FAKETIME_DONT_FAKE_MONOTONIC: '1',
-    FAKETIME_NO_CACHE: '1',
+    FAKETIME_CACHE_DURATION: '1',
   };
   return { env, set: (offset: string) => writeFile(path, offset) };
 }

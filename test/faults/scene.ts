@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { encodeCursor } from '../../src/live/cursor.ts';
 import { Follower } from '../support/feed-clients.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import { Endpoints } from './endpoints.ts';
@@ -28,6 +29,8 @@ export interface Disaster {
   strike: (scene: Scene) => Promise<void>;
 }
 
+/** The one that the first start makes. */
+const ENVIRONMENT_ID = '00000000-0000-7000-8000-000000000002';
 const WORKERS = 2;
 const WARM_UP_MS = 500;
 const FLOW_MS_MAX = 20_000;
@@ -92,7 +95,11 @@ export class Scene {
       if (['good', 'limited'].every((name) => ids.some((id) => this.endpoints.seen.has(`${name} ${id}`)))) return;
       await sleep(50);
     }
-    throw new Error('What was published while the fault lasted did not arrive.');
+    const waiting = await this.cluster.query(
+      `select e.name, d.status::text, d.in_lane as "inLane", count(*)::int from deliveries d
+       join endpoints e on e.id = d.endpoint_id where d.status in ('PENDING', 'HELD') group by 1, 2, 3`,
+    );
+    throw new Error(`What was published while the fault lasted did not arrive: ${JSON.stringify(waiting)}`);
   }
 }
 
@@ -115,7 +122,7 @@ export async function openScene({ disaster, isLong, hasBadEndpoints, cleanUps }:
   cleanUps.push(() => Promise.all(scene.machines.map((machine) => machine.kill())));
   await (disaster.startMachines ?? startDefaultMachines)(scene.startMachine);
   await createEndpoints(scene);
-  scene.follower = await follow(scene);
+  scene.follower = follow(scene);
   cleanUps.push(() => scene.follower.stop());
   scene.publishers.start();
   await sleep(WARM_UP_MS);
@@ -133,8 +140,9 @@ async function createEndpoints(scene: Scene) {
   }
 }
 
-async function follow(scene: Scene): Promise<Follower> {
-  const after = (await ask(scene, '{ liveCursor }')) as string;
+/** Tells everything from the first change on. */
+function follow(scene: Scene): Follower {
+  const after = encodeCursor({ environmentId: ENVIRONMENT_ID, xid: 0n, id: 0n, at: new Date() });
   const transport = Math.random() < 0.5 ? 'SSE' : 'WebSocket';
   return new Follower({ transport, key: ROOT_KEY, nextUrl: () => scene.of('api').at(-1)?.url ?? '', after });
 }

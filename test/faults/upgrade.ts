@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,16 +14,21 @@ const MIGRATIONS = 'prisma/migrations';
 /** How long both versions run beside each other. */
 const TOGETHER_MS = 3_000;
 
-/** The commit before the newest migration came: the version that people upgrade from. */
+const listMigrations = async (commit: string) =>
+  (await git('ls-tree', '--name-only', commit, `${MIGRATIONS}/`)).split('\n').filter((path) => /\/\d+_\w+$/.test(path));
+
+/** The last commit with all migrations but the newest: the version that people upgrade from. */
 async function findOldCommit(): Promise<string> {
-  const newest = (await readdir(join(ROOT, MIGRATIONS)))
-    .filter((name) => /^\d/.test(name))
-    .sort()
-    .at(-1);
-  const path = `${MIGRATIONS}/${newest}/migration.sql`;
-  const added = await git('log', '--diff-filter=A', '--format=%H', '-1', '--', path);
-  if (added === '') throw new Error('The newest migration is not committed.');
-  return git('rev-parse', `${added}^`);
+  const newest = (await listMigrations('HEAD')).sort().at(-1);
+  const parents = (await git('log', '--full-history', '--format=%P', '--', MIGRATIONS)).split(/\s+/).filter(Boolean);
+  let best = { commit: '', count: 0 };
+  for (const commit of new Set(parents)) {
+    const migrations = await listMigrations(commit);
+    if (newest && !migrations.includes(newest) && migrations.length > best.count)
+      best = { commit, count: migrations.length };
+  }
+  if (best.count === 0) throw new Error('There is no version before the newest migration.');
+  return best.commit;
 }
 
 /** @returns why there is no older version to upgrade from; null: there is */
