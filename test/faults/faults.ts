@@ -206,7 +206,7 @@ export const FAULTS: Fault[] = [
     name: 'postgres-frozen',
     title: 'Postgres stands still for 30 s (SIGSTOP)',
     runs: 2,
-    leftOut: null,
+    leftOut: 'the long form has it, and five seconds of it are little',
     make: () => ({
       strike: async (scene) => {
         scene.cluster.freeze();
@@ -232,14 +232,14 @@ export const FAULTS: Fault[] = [
     name: 'backends-ended',
     title: 'backends ended at random (pg_terminate_backend), in the middle of transactions',
     runs: 3,
-    leftOut: null,
+    leftOut: 'the long form has it, and test/faults.test.ts',
     make: () => ({ strike: endBackends }),
   },
   {
     name: 'connections-reset',
     title: 'connections to Postgres reset at random (TCP)',
     runs: 3,
-    leftOut: null,
+    leftOut: 'the long form has it, and answers to commits are lost by resets too',
     make: (cleanUps) => overLine(cleanUps, (scene, line) => repeat(scene, 300, () => line.cut(Math.random()))),
   },
   {
@@ -298,7 +298,7 @@ export const FAULTS: Fault[] = [
     name: 'clock-postgres',
     title: "Postgres' clock is set back by an hour, forth by one, and by one more (libfaketime)",
     runs: 2,
-    leftOut: null,
+    leftOut: 'the long form has it, and test/faults.test.ts sets back the heartbeats of jobs',
     findObstacle: findClockObstacle,
     make: (cleanUps) => withClock(cleanUps, 'postgres'),
   },

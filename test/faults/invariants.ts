@@ -31,10 +31,6 @@ interface EventRow {
   key: string | null;
 }
 
-/** An attempt may be unrecorded that was answered so long before its worker was killed. */
-const RECORDING_MS_MAX = 2_000;
-/** What was sent before may be read so long after, and no worker starts in a shorter time. */
-const READING_MS_MAX = 500;
 const PATIENCE_MS = 20_000;
 /** Examples of a fault that are told. */
 const EXAMPLES_MAX = 3;
@@ -141,20 +137,15 @@ function findUnseen(scene: Scene, deliveries: DeliveryRow[]): string[] {
   });
 }
 
+/** An endpoint may see a request more often than attempts are on record only where a worker died before it recorded one. */
 function countRepeats(scene: Scene, deliveries: DeliveryRow[]) {
   let repeated = 0;
   const unexplained: string[] = [];
   for (const delivery of deliveries) {
-    const requests = requestsOf(scene, delivery);
-    const surplus = requests.length - delivery.attemptCount;
-    if (surplus <= 0) continue;
-    repeated += surplus;
-    const killed = requests.filter(({ receivedAt, answeredAt }) =>
-      scene.kills.some(
-        (kill) => receivedAt <= kill + READING_MS_MAX && (answeredAt === null || answeredAt >= kill - RECORDING_MS_MAX),
-      ),
-    );
-    if (killed.length < surplus) unexplained.push(`${encodeId('Event', delivery.eventId)} to ${delivery.endpoint}`);
+    const key = `${delivery.endpoint} ${encodeId('Event', delivery.eventId)}`;
+    const surplus = (scene.endpoints.seen.get(key)?.length ?? 0) - delivery.attemptCount;
+    if (surplus > 0) repeated += surplus;
+    if (surplus > (scene.unrecorded.get(key) ?? 0)) unexplained.push(key);
   }
   return { repeated, unexplained };
 }
