@@ -119,7 +119,8 @@ export class Signals {
     const client = this.#client;
     if (!client || client !== this.#listening) return;
     try {
-      await client.query('select 1');
+      // Changes nothing where it listens already.
+      for (const signal of SIGNALS) await client.query(`listen ${signal}`);
     } catch (error) {
       this.#options.log.warn({ error: (error as Error).message }, 'signals.connection_silent');
       this.#reconnect(client, RECONNECT_MS_MIN);

@@ -30,8 +30,8 @@ const end = (response: ServerResponse, status: number): number => {
 const QUICK_RETRIES = { maxRetries: 2, delaysSeconds: [1], jitter: 0 };
 /** One event in so many is refused for good by the picky one. */
 const PICKY_ABOUT = 5;
-/** One event in so many stalls. */
-const RARELY = 40;
+/** One event in so many is answered badly. */
+const BAD_ABOUT = 4;
 const SLOW_MS_MAX = 200;
 
 const GOOD: Record<string, Behaviour> = {
@@ -58,32 +58,32 @@ const GOOD: Record<string, Behaviour> = {
 
 const BAD_INPUT = { retryPolicy: { ...QUICK_RETRIES, maxRetries: 1 }, timeoutMs: 300 };
 
-const bad = (answer: Behaviour['answer']): Behaviour => ({ mayFail: true, input: BAD_INPUT, answer });
+/** Breaks HTTP for one event in some, or its lane would take minutes: one attempt at a time while all fail. */
+const bad = (misbehave: (response: ServerResponse) => number | null): Behaviour => ({
+  mayFail: true,
+  input: BAD_INPUT,
+  answer: ({ body }, response) =>
+    JSON.parse(body).number % BAD_ABOUT === 0 ? misbehave(response) : end(response, 200),
+});
 
-/** Each breaks HTTP in its own way. */
+/** Writes to the socket itself, and hangs up. @returns the status that counts */
+const hangUpAfter = (text: string, status: number | null) =>
+  bad((response) => {
+    response.socket?.end(text);
+    return status;
+  });
+
+/** Each in its own way. A response that begins with a 2xx is a success, whatever comes of its body. */
 const BAD: Record<string, Behaviour> = {
-  resets: bad((_, response) => {
+  resets: bad((response) => {
     response.socket?.resetAndDestroy();
     return null;
   }),
-  /** Not often, or its own lane would take minutes: one attempt at a time. */
-  stalls: bad(({ body }, response) => (JSON.parse(body).number % RARELY === 0 ? null : end(response, 200))),
-  'promises-more': bad((_, response) => {
-    response.socket?.end('HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nshort');
-    return 200;
-  }),
-  'sends-more': bad((_, response) => {
-    response.socket?.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok and a lot of garbage behind it\r\n\r\n');
-    return 200;
-  }),
-  garbage: bad((_, response) => {
-    response.socket?.end('\u0000\u0001 this is no HTTP \r\n\r\n');
-    return null;
-  }),
-  'ends-in-headers': bad((_, response) => {
-    response.socket?.write('HTTP/1.1 200 OK\r\nx-half: ', () => response.socket?.resetAndDestroy());
-    return null;
-  }),
+  stalls: bad(() => null),
+  'promises-more': hangUpAfter('HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nshort', 200),
+  'sends-more': hangUpAfter('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok and garbage behind it\r\n\r\n', 200),
+  garbage: hangUpAfter('\u0000\u0001 this is no HTTP \r\n\r\n', null),
+  'ends-in-headers': hangUpAfter('HTTP/1.1 200 OK\r\nx-half: ', null),
 };
 
 /** A real HTTP server with endpoints of all kinds, which notes every request by endpoint and `webhook-id`. */
