@@ -8,6 +8,8 @@ export type Role = 'all' | 'api' | 'worker';
 export interface Config {
   /** Postgres to use; null: the embedded one, below `dataDir`. */
   databaseUrl: string | null;
+  /** The same database without a pooler in between; null: `databaseUrl` leads there itself. */
+  directDatabaseUrl: string | null;
   /** Where the embedded Postgres and its keys live. */
   dataDir: string;
   host: string;
@@ -152,11 +154,14 @@ const isOrigin = (text: string) => !text.includes('*') && URL.canParse(text) && 
 
 const DISABLE_FAILING_RULE = `must be a number of days from 1 to ${DISABLE_FAILING_DAYS_MAX}, or off`;
 
+const databaseUrl = z
+  .string()
+  .regex(/^postgres(ql)?:\/\//, 'must be a URL of the form postgresql://user:password@host:5432/database')
+  .optional();
+
 const environmentSchema = z.object({
-  DATABASE_URL: z
-    .string()
-    .regex(/^postgres(ql)?:\/\//, 'must be a URL of the form postgresql://user:password@host:5432/database')
-    .optional(),
+  DATABASE_URL: databaseUrl,
+  POSTHORN_DIRECT_DATABASE_URL: databaseUrl,
   PORT: wholeNumber('a port number', { min: 0, max: 65_535, default: 4000 }),
   HOST: z.string().default('127.0.0.1'),
   POSTHORN_ROOT_KEY: z
@@ -255,6 +260,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const parsed = environmentSchema.safeParse(given);
   const faults = (parsed.error?.issues ?? []).map((issue) => `${String(issue.path[0])} ${issue.message}`);
   faults.push(...findMissingKeys(given));
+  if (given.POSTHORN_DIRECT_DATABASE_URL && !given.DATABASE_URL) {
+    faults.push('POSTHORN_DIRECT_DATABASE_URL is of use only beside DATABASE_URL; set that, or leave out both');
+  }
   if (!parsed.success || faults.length > 0) throw new StartupError(faults.join('; '));
   return toConfig(parsed.data);
 }
@@ -286,6 +294,7 @@ function toConfig(env: Environment): Config {
   const isEmbeddedDefault = env.DATABASE_URL === undefined && !production;
   return {
     databaseUrl: env.DATABASE_URL ?? null,
+    directDatabaseUrl: env.POSTHORN_DIRECT_DATABASE_URL ?? null,
     dataDir: env.POSTHORN_DATA_DIR,
     host: env.HOST,
     port: env.PORT,

@@ -65,6 +65,18 @@ export class DeliveryAtEndError extends Error {
   }
 }
 
+/** The database broke off while events were being stored, so nobody knows whether they are. */
+export class UnknownOutcomeError extends Error {
+  override readonly name = 'UnknownOutcomeError';
+
+  constructor(cause: unknown) {
+    super(
+      'The database could not be reached, or broke off before it answered: the events may be stored or not. Publish them again with the same idempotency keys; without keys they may be stored twice.',
+      { cause },
+    );
+  }
+}
+
 /** Posthorn can't start as it is set up. The message is one line that says what to do. */
 export class StartupError extends Error {
   override readonly name = 'StartupError';

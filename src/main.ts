@@ -73,14 +73,17 @@ async function startParts(
   const { databaseUrl } = store;
   const { rootKey, newRootKey } = findRootKey(config, store);
   const keyring = makeKeyring(config, store);
-  await migrate(databaseUrl);
+  // Behind a pooler in transaction mode, locks and LISTEN need a connection of their own to Postgres.
+  const directUrl = config.directDatabaseUrl ?? databaseUrl;
+  const isPooled = config.directDatabaseUrl !== null;
+  await migrate(directUrl);
   // What is done for callers has a pool of its own: none of its statements runs on when nobody waits for it any more, and
   // however much is asked, outcomes are recorded.
-  const pool = openPool(databaseUrl, log);
+  const pool = openPool(databaseUrl, log, { isPooled });
   stops.push(() => pool.end());
   await checkEncryptionKey(pool, keyring);
 
-  const signals = new Signals({ databaseUrl, pool, log });
+  const signals = new Signals({ databaseUrl: directUrl, pool, log });
   stops.push(() => signals.stop());
   await signals.start();
   const isWorker = config.role !== 'api';
@@ -119,7 +122,10 @@ async function startParts(
 
   let services: Services | null = null;
   if (config.role !== 'worker') {
-    const api = openDatabase(databaseUrl, log, config.operationTimeoutMs + STATEMENT_GRACE_MS);
+    const api = openDatabase(databaseUrl, log, {
+      isPooled,
+      statementTimeoutMs: config.operationTimeoutMs + STATEMENT_GRACE_MS,
+    });
     stops.push(() => api.close());
     const { pool, prisma } = api;
     const deliveries = { pool, queue, signals };

@@ -24,6 +24,7 @@ function findFault(env: Record<string, string | undefined>): string | null {
 describe('with nothing set', () => {
   const DEFAULTS = {
     databaseUrl: null,
+    directDatabaseUrl: null,
     dataDir: '.posthorn',
     host: '127.0.0.1',
     port: 4000,
@@ -69,10 +70,26 @@ describe('with nothing set', () => {
   });
 });
 
+describe('a direct URL beside that of a pooler', () => {
+  const POSTHORN_DIRECT_DATABASE_URL = 'postgresql://user:password@db:5433/posthorn';
+
+  it('is taken', () => {
+    const config = readConfig({ ...KEYS, DATABASE_URL, POSTHORN_DIRECT_DATABASE_URL });
+    expect(config).toMatchObject({ databaseUrl: DATABASE_URL, directDatabaseUrl: POSTHORN_DIRECT_DATABASE_URL });
+  });
+
+  it('is refused alone, and where it is no URL of Postgres', () => {
+    expect(findFault({ ...KEYS, POSTHORN_DIRECT_DATABASE_URL })).toContain('beside DATABASE_URL');
+    const fault = findFault({ ...KEYS, DATABASE_URL, POSTHORN_DIRECT_DATABASE_URL: 'http://db' });
+    expect(fault).toContain('POSTHORN_DIRECT_DATABASE_URL must be a URL');
+  });
+});
+
 describe('with everything set', () => {
   it('every value is taken', () => {
     const config = readConfig({
       DATABASE_URL,
+      POSTHORN_DIRECT_DATABASE_URL: DATABASE_URL,
       PORT: '8080',
       HOST: '0.0.0.0',
       POSTHORN_ROOT_KEY,
@@ -102,6 +119,7 @@ describe('with everything set', () => {
     });
     expect(config).toEqual({
       databaseUrl: DATABASE_URL,
+      directDatabaseUrl: DATABASE_URL,
       port: 8080,
       host: '0.0.0.0',
       rootKey: POSTHORN_ROOT_KEY,

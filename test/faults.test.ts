@@ -4,6 +4,7 @@ import { decodeId, encodeId } from '../src/domain/ids.ts';
 import { createLog } from '../src/log.ts';
 import type { Posthorn } from '../src/main.ts';
 import { Signals } from '../src/storage/signals.ts';
+import { DatabaseLine } from './faults/database-line.ts';
 import { createTestDatabase, cutConnections } from './support/database.ts';
 import { until, useTestBed } from './support/posthorn.ts';
 import { type Process, useProcesses, waitUntilStarted } from './support/processes.ts';
@@ -246,6 +247,58 @@ describe('database connections that are cut', () => {
     expect({ ...exit, stderr: worker.stderr() }).toEqual({ code: 0, signal: null, stderr: '' });
     expect(worker.stdout()).toContain('"posthorn.stopped"');
   }, 60_000);
+});
+
+describe('a database that breaks off', () => {
+  async function startLine() {
+    const line = new DatabaseLine(Number(new URL(bed.database.url).port));
+    await line.start();
+    cleanUps.push(() => line.stop());
+    return line;
+  }
+
+  it('before it answers a commit: the caller is told that nobody knows, and with the same key it learns', async () => {
+    const line = await startLine();
+    const api = await bed.startProcess({ role: 'api', databaseUrl: line.over(bed.database.url) });
+    cleanUps.push(() => api.stop());
+    const { type } = await createTarget();
+    const query = `mutation ($input: PublishEventInput!) { publishEvent(input: $input) {
+      ... on PublishEventPayload { duplicate event { id } } } }`;
+    const publish = (idempotencyKey?: string) =>
+      bed.graphql(query, { input: { type, payload: 1, idempotencyKey } }, { url: api.url });
+    const countEvents = async () => (await bed.database.query('select 1 from events where type = $1', [type])).length;
+    line.commitLoss = 1;
+    for (const key of [undefined, 'lost-answer']) {
+      const { errors } = await publish(key);
+      expect(errors?.[0]?.message).toContain('may be stored or not');
+      expect(errors?.[0]?.extensions.code).toBe('INTERNAL_SERVER_ERROR');
+    }
+    line.commitLoss = 0;
+    expect(await countEvents()).toBe(2);
+    expect((await publish('lost-answer')).data.publishEvent).toMatchObject({ duplicate: true });
+    expect(await countEvents()).toBe(2);
+  });
+
+  it('without a word: who listens notices, and listens again', async () => {
+    const line = await startLine();
+    const pool = new pg.Pool({ connectionString: bed.database.url, max: 1, application_name: 'test' });
+    cleanUps.push(() => pool.end());
+    const listener = new Signals({ databaseUrl: line.over(bed.database.url), pool, log: createLog('silent') });
+    cleanUps.push(() => listener.stop());
+    await listener.start();
+    let heard = 0;
+    listener.on('posthorn_jobs', () => {
+      heard += 1;
+    });
+    expect(line.deafen('listeners')).toBe(1);
+    const notify = () => pool.query(`notify posthorn_jobs, 'test'`);
+    await notify();
+    expect(heard).toBe(0);
+    // When it listens again it looks by itself; what is said from then on, it hears.
+    await vi.waitFor(() => expect(heard).toBe(1), TAKEOVER);
+    await notify();
+    await until(() => heard > 1, 'a signal');
+  }, 40_000);
 });
 
 describe('a worker that holds jobs', () => {

@@ -345,6 +345,23 @@ describe('a lane', () => {
   });
 });
 
+describe('a clock that is set back by an hour', () => {
+  it('holds up no lane', async () => {
+    const limited = await createTarget({ rateLimitPerSecond: 100 });
+    const now = Date.now;
+    await startWorker();
+    await publishMany(limited, 3);
+    await waitUntilDelivered(limited, 3);
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000);
+    try {
+      await publishMany(limited, 5);
+      await waitUntilDelivered(limited, 8);
+    } finally {
+      clock.mockRestore();
+    }
+  });
+});
+
 describe('an endpoint that fails again and again', () => {
   /** As long as a streak, and many more that wait behind it. */
   const WAITING = 200;

@@ -90,7 +90,7 @@ export class Dispatcher {
     const limit = Math.min(free, FETCH_MAX);
     const jobs = await this.#options.queue.fetch(limit);
     if (jobs.length === 0) return false;
-    const since = Date.now();
+    const since = performance.now();
     for (const { claim } of jobs) this.#claims.set(claim.id, { claim, since, bytes: 0 });
     await this.#begin(jobs);
     return jobs.length === limit;
@@ -98,7 +98,7 @@ export class Dispatcher {
 
   #freeSlots(): number {
     if (this.#heldBytes > HELD_BYTES_MAX) return 0;
-    const patientUntil = Date.now() - PATIENCE_MS;
+    const patientUntil = performance.now() - PATIENCE_MS;
     let slow = 0;
     for (const { since } of this.#claims.values()) {
       if (since > patientUntil) break;
@@ -140,7 +140,7 @@ export class Dispatcher {
 
   #route(job: DeliveryJob, delivery: OutgoingDelivery | undefined) {
     if (delivery && this.#mayGo(job, delivery) && !this.#hasRoom(delivery.endpointId)) {
-      this.#waiting.push({ job, delivery, since: Date.now() });
+      this.#waiting.push({ job, delivery, since: performance.now() });
     } else {
       this.#go(job, delivery);
     }
@@ -204,7 +204,7 @@ export class Dispatcher {
   }
 
   #parkLongWaiting() {
-    const oldest = Date.now() - PATIENCE_MS;
+    const oldest = performance.now() - PATIENCE_MS;
     const slow = new Set(
       this.#waiting.filter(({ since }) => since < oldest).map(({ delivery }) => delivery.endpointId),
     );

@@ -55,6 +55,7 @@ interface Lane {
   hasWork: boolean;
   mustSort: boolean;
   isBackedOff: boolean;
+  /** By the monotonic clock, as all times that nobody else reads: the wall clock may be set. */
   restsUntil: number;
   isBusy: boolean;
   /** False: it is another worker's now, or about to be, and only attempts in flight are left. */
@@ -116,7 +117,7 @@ export class LaneRunner {
   }
 
   async #turn(): Promise<boolean> {
-    const now = Date.now();
+    const now = performance.now();
     if (now >= this.#lookAt) await this.#look(now);
     const working = [...this.#lanes.values()].filter((lane) => lane.isLeased && lane.hasWork);
     const share = Math.floor(IN_FLIGHT_MAX / Math.max(1, working.length));
@@ -184,7 +185,7 @@ export class LaneRunner {
   }
 
   #rest(lane: Lane, error: Error) {
-    lane.restsUntil = Date.now() + REST_MS;
+    lane.restsUntil = performance.now() + REST_MS;
     this.#options.log.error({ endpointId: encodeId('Endpoint', lane.endpointId), error: error.message }, 'lane.failed');
   }
 
@@ -212,7 +213,7 @@ export class LaneRunner {
 
   async #take(lane: Lane, deliveries: OutgoingDelivery[]) {
     // The lane may have been lost while they were read.
-    if (!lane.isLeased || Date.now() >= this.#leasedUntil) return;
+    if (!lane.isLeased || performance.now() >= this.#leasedUntil) return;
     const first = deliveries[0] as OutgoingDelivery;
     const isOpen = first.endpointStatus === 'ACTIVE' && !first.isEndpointDeleted;
     lane.rateLimitPerSecond = first.rateLimitPerSecond;
@@ -278,11 +279,16 @@ const stateOf = ({ rateLimitPerSecond, hasWork, mustSort, isBackedOff }: HeldLan
 const isWorking = (lane: Lane): boolean => lane.isBusy || lane.inFlight.size > 0;
 
 /** How many attempts the rate limit may let begin in this tick. */
-function slotsOf({ rateLimitPerSecond, nextSlotAt }: Lane): number {
-  if (rateLimitPerSecond === null) return Number.POSITIVE_INFINITY;
-  const intervalMs = 1_000 / rateLimitPerSecond;
-  const isEarly = Date.now() < Math.min(nextSlotAt, Date.now() + intervalMs);
-  return isEarly ? 0 : Math.ceil(TICK_MS / intervalMs) + 1;
+function slotsOf(lane: Lane): number {
+  if (lane.rateLimitPerSecond === null) return Number.POSITIVE_INFINITY;
+  const intervalMs = 1_000 / lane.rateLimitPerSecond;
+  return Date.now() < findNextSlot(lane, intervalMs) ? 0 : Math.ceil(TICK_MS / intervalMs) + 1;
+}
+
+/** A slot that was set by a lower rate, or by a clock that was ahead, does not hold up what waits now. */
+function findNextSlot(lane: Lane, intervalMs: number): number {
+  lane.nextSlotAt = Math.min(lane.nextSlotAt, Date.now() + intervalMs);
+  return lane.nextSlotAt;
 }
 
 /**
@@ -294,9 +300,7 @@ function takeSlot(lane: Lane): boolean {
   if (lane.rateLimitPerSecond === null) return true;
   const now = Date.now();
   const intervalMs = 1_000 / lane.rateLimitPerSecond;
-  // A slot of a lower rate that was set before does not hold up the present one.
-  lane.nextSlotAt = Math.min(lane.nextSlotAt, now + intervalMs);
-  if (now < lane.nextSlotAt) return false;
+  if (now < findNextSlot(lane, intervalMs)) return false;
   lane.nextSlotAt = Math.max(lane.nextSlotAt + intervalMs, now - TICK_MS + intervalMs);
   return true;
 }

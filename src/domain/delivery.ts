@@ -45,6 +45,7 @@ export type Happening =
   /** Its time has come: an attempt is to be queued, or is about to be made. */
   | { type: 'due' }
   | { type: 'retried-by-hand'; restartSchedule: boolean }
+  /** Given up by hand. What had been delivered before stays delivered. */
   | { type: 'canceled' }
   /** An attempt made elsewhere was recorded. */
   | { type: 'recorded'; status: RecordedStatus; nextAttemptAt: Date | null };
@@ -97,7 +98,7 @@ export function transition(state: DeliveryState, happening: Happening, context: 
     case 'retried-by-hand':
       return retryByHand(state, happening.restartSchedule, context);
     case 'canceled':
-      return end(state, 'CANCELED');
+      return end(state, state.deliveredAt === null ? 'CANCELED' : 'DELIVERED');
     case 'recorded':
       return applyRecord(state, happening, context);
   }

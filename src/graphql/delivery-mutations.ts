@@ -157,12 +157,13 @@ const CancelDeliveryInput = builder.inputType('CancelDeliveryInput', {
   fields: (t) => ({ deliveryId: t.id({ required: true, description: 'The delivery to end.' }) }),
 });
 
-const CancelDeliveryPayload = makeDeliveryPayload('CancelDeliveryPayload', 'The delivery, canceled.');
+const CancelDeliveryPayload = makeDeliveryPayload('CancelDeliveryPayload', 'The delivery as it ended.');
 
 builder.mutationField('cancelDelivery', (t) =>
   t.field({
     type: CancelDeliveryPayload,
-    description: 'Ends a delivery by hand. An attempt in flight goes on record, and nothing follows it.',
+    description:
+      'Ends a delivery by hand. An attempt in flight goes on record, and nothing follows it. One that had been delivered before goes back to DELIVERED.',
     authScopes: { scope: 'DELIVERIES_RETRY' },
     errors: {
       types: [NotFoundError, DeliveryAtEndError, InvalidInputError],

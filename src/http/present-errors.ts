@@ -1,5 +1,5 @@
 import { GraphQLError } from 'graphql';
-import { RequestError } from '../errors.ts';
+import { RequestError, UnknownOutcomeError } from '../errors.ts';
 import { CostLimitError } from '../graphql/cost-limit.ts';
 import { findOriginal } from '../graphql/original-error.ts';
 import type { Log } from '../log.ts';
@@ -48,7 +48,8 @@ function presentError(error: GraphQLError, options: PresentOptions): GraphQLErro
   const { requestId, log, introspection, isResponse } = options;
   const { code, message, retryAfterMs } = classify(error);
   if (code === 'INTERNAL_SERVER_ERROR') {
-    const cause = findOriginal(error);
+    const original = findOriginal(error);
+    const cause = original instanceof UnknownOutcomeError ? (original.cause as Error) : original;
     log.error(
       { requestId, path: error.path?.join('.'), error: String(cause?.message), stack: cause?.stack },
       'request.failed',
@@ -79,6 +80,7 @@ function classify(error: GraphQLError): { code: string; message: string; retryAf
   const original = findOriginal(error);
   if (original instanceof RequestError) return original;
   if (original instanceof CostLimitError) return { code: 'COST_LIMIT_EXCEEDED', message: original.message };
+  if (original instanceof UnknownOutcomeError) return { code: 'INTERNAL_SERVER_ERROR', message: original.message };
   if (INPUT_MESSAGE.test(error.message)) return { code: 'BAD_USER_INPUT', message: error.message };
   // Raised by graphql-js or Yoga about the request itself: nothing was thrown by a resolver.
   if (!original || original instanceof GraphQLError) return { code: codeOfRequestFault(error), message: error.message };

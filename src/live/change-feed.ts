@@ -200,7 +200,7 @@ export class ChangeFeed {
   }
 
   #refreshCursors() {
-    const quietSince = Date.now() - QUIET_MS;
+    const quietSince = performance.now() - QUIET_MS;
     for (const topic of this.#topics.topics) if (topic.toldAt < quietSince) topic.tell([], this.#round);
   }
 

@@ -111,17 +111,17 @@ class Watch<Item> {
 
   async run(): Promise<void> {
     const { key, intervalMs, take, log } = this.#options;
-    let nextAt = Date.now();
+    let nextAt = performance.now();
     while (!this.#isEnded) {
-      nextAt = Math.max(nextAt + intervalMs, Date.now());
+      nextAt = Math.max(nextAt + intervalMs, performance.now());
       try {
         this.latest = await take(this.latest);
         for (const wakeUp of this.wakers) wakeUp();
       } catch (error) {
         log.warn({ watch: key, error: (error as Error).message }, 'watch.failed');
-        nextAt = Math.min(nextAt, Date.now() + RETRY_MS);
+        nextAt = Math.min(nextAt, performance.now() + RETRY_MS);
       }
-      await this.#wait(nextAt - Date.now());
+      await this.#wait(nextAt - performance.now());
     }
   }
 

@@ -40,11 +40,11 @@ const WINDOW_CHANGES_MAX = 1_000;
 export class Topic {
   readonly filter: ChangeFilter;
   readonly subscribers = new Set<Subscriber>();
-  /** When its subscribers were last told something, in ms since the epoch. */
-  toldAt = Date.now();
+  /** When its subscribers were last told something, by the monotonic clock. */
+  toldAt = performance.now();
   /** What is coalesced: the latest change of each delivery, in commit order. */
   readonly #window = new Map<string, DeliveryChange>();
-  #flushedAt = 0;
+  #flushedAt = Number.NEGATIVE_INFINITY;
   #windowRound: Round | null = null;
   #timer: NodeJS.Timeout | undefined;
 
@@ -61,7 +61,7 @@ export class Topic {
 
   /** Tells subscribers now. */
   tell(changes: DeliveryChange[], round: Round): void {
-    this.toldAt = Date.now();
+    this.toldAt = performance.now();
     const batch = makeBatch(this.filter, changes, round);
     for (const subscriber of this.subscribers) subscriber.offer(batch);
   }
@@ -74,7 +74,7 @@ export class Topic {
   #coalesce(changes: DeliveryChange[], round: Round, coalesceMs: number) {
     addLatest(this.#window, changes);
     this.#windowRound = round;
-    const waitMs = this.#flushedAt + coalesceMs - Date.now();
+    const waitMs = this.#flushedAt + coalesceMs - performance.now();
     if (waitMs <= 0 || this.#window.size >= WINDOW_CHANGES_MAX) this.#flush();
     else this.#timer ??= setTimeout(() => this.#flush(), waitMs);
   }
@@ -82,7 +82,7 @@ export class Topic {
   #flush() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#flushedAt = Date.now();
+    this.#flushedAt = performance.now();
     const changes = [...this.#window.values()];
     this.#window.clear();
     this.tell(changes, this.#windowRound as Round);

@@ -1,7 +1,7 @@
 import type { ClientBase, Pool } from 'pg';
 import { encodeId } from '../domain/ids.ts';
 import type { Tenant } from '../domain/tenant.ts';
-import { IdempotencyConflictError, InvalidInputError, RequestError } from '../errors.ts';
+import { IdempotencyConflictError, InvalidInputError, RequestError, UnknownOutcomeError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import { findEventsByKey } from '../storage/find-events-by-key.ts';
@@ -75,6 +75,7 @@ export class Publisher {
    * @throws {InvalidInputError}
    * @throws {IdempotencyConflictError}
    * @throws {RequestError} RATE_LIMITED, where too many events wait to be stored
+   * @throws {UnknownOutcomeError} where the database broke off: the event may be stored or not
    */
   async publish(tenant: Tenant, input: PublishInput): Promise<PublishedEvent> {
     const [published] = await this.#submit([makeEvent(tenant, input)]);
@@ -120,8 +121,8 @@ export class Publisher {
       this.#announce(groups, stored);
     } catch (error) {
       if (error instanceof RefusedGroups) return this.#flushWithout(groups, error.refused);
-      const isOfAll = groups.length === 1 || isFaultOfAll(error);
-      if (isOfAll) for (const group of groups) group.reject(error);
+      if (isFaultOfAll(error)) for (const group of groups) group.reject(new UnknownOutcomeError(error));
+      else if (groups.length === 1) groups[0]?.reject(error);
       else for (const group of groups) await this.#flush([group]);
     }
   }

@@ -121,9 +121,9 @@ export class DeliveryQueue {
 
   /** Takes jobs, oldest first. They are this worker's while it calls {@link touch}. */
   async fetch(limit: number): Promise<DeliveryJob[]> {
-    const startedAt = Date.now();
+    const startedAt = performance.now();
     const jobs = await this.#boss.fetch<DeliveryJobData>(QUEUE, { batchSize: limit });
-    if (Date.now() - startedAt > FETCH_SLOW_MS) this.#analyze();
+    if (performance.now() - startedAt > FETCH_SLOW_MS) this.#analyze();
     return jobs.map(({ id, retryCount, data }) => ({ ...data, claim: { id, retryCount } }));
   }
 
@@ -144,8 +144,8 @@ export class DeliveryQueue {
 
   /** Takes statistics of the jobs, in the background. */
   #analyze() {
-    if (Date.now() < this.#analyzeAt) return;
-    this.#analyzeAt = Date.now() + ANALYZE_INTERVAL_MS;
+    if (performance.now() < this.#analyzeAt) return;
+    this.#analyzeAt = performance.now() + ANALYZE_INTERVAL_MS;
     this.#pool.query(`analyze ${this.#table}`).catch((error: Error) => {
       this.#log.warn({ error: error.message }, 'queue.analyze_failed');
     });

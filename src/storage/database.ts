@@ -5,9 +5,28 @@ import type { Log } from '../log.ts';
 
 /** Connections of a pool. Postgres' default of 100 leaves room for several processes. */
 const POOL_MAX = 12;
+/** A statement that takes longer is ended, so that none can hold a connection for good. */
+const STATEMENT_TIMEOUT_MS = 30_000;
+/** A connection that brings no answer for so much longer is given up: it went silent without being closed. */
+const ANSWER_GRACE_MS = 5_000;
 
 /** All statements are short ones, and to start parallel workers takes longer: 13 ms for a page that takes 0.2. */
 const SETTINGS = '-c max_parallel_workers_per_gather=0';
+
+/**
+ * For a pooler in transaction mode, which gives each transaction another connection to Postgres: none of them knows
+ * what was prepared on another one.
+ */
+class UnnamedClient extends pg.Client {
+  // biome-ignore lint/suspicious/noExplicitAny: it has the overloads of the method that it passes to
+  override query(config: any, ...rest: any[]): any {
+    const isNamed = typeof config?.name === 'string';
+    return (super.query as (...words: unknown[]) => unknown)(
+      isNamed ? { ...config, name: undefined } : config,
+      ...rest,
+    );
+  }
+}
 
 export interface Database {
   /** For the hot statements and everything in a transaction. */
@@ -17,18 +36,27 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/**
- * Opens a pool. Connections are made when they are needed.
- *
- * @param statementTimeoutMs a statement that takes longer is ended; left out: none is
- */
-export function openPool(databaseUrl: string, log: Log, statementTimeoutMs?: number): pg.Pool {
+export interface PoolOptions {
+  /** The URL leads to a pooler in transaction mode: nothing may outlast a transaction. @default false */
+  isPooled?: boolean;
+  /** A statement that takes longer is ended; behind a pooler, only waited for no longer. @default 30 s */
+  statementTimeoutMs?: number;
+}
+
+/** Opens a pool. Connections are made when they are needed. */
+export function openPool(
+  databaseUrl: string,
+  log: Log,
+  { isPooled = false, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: PoolOptions = {},
+): pg.Pool {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: POOL_MAX,
-    statement_timeout: statementTimeoutMs ?? false,
+    query_timeout: statementTimeoutMs + ANSWER_GRACE_MS,
     application_name: 'posthorn',
-    options: SETTINGS,
+    keepAlive: true,
+    // A pooler refuses settings that it does not know.
+    ...(isPooled ? { Client: UnnamedClient } : { statement_timeout: statementTimeoutMs, options: SETTINGS }),
     // Statements that don't wait for one another's results go out in one piece.
     pipeline: true,
   });
@@ -39,9 +67,9 @@ export function openPool(databaseUrl: string, log: Log, statementTimeoutMs?: num
   return pool;
 }
 
-/** Opens a pool and Prisma on it. @param statementTimeoutMs as {@link openPool} */
-export function openDatabase(databaseUrl: string, log: Log, statementTimeoutMs?: number): Database {
-  const pool = openPool(databaseUrl, log, statementTimeoutMs);
+/** Opens a pool and Prisma on it. */
+export function openDatabase(databaseUrl: string, log: Log, options: PoolOptions = {}): Database {
+  const pool = openPool(databaseUrl, log, options);
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: false }) });
   return {
     pool,

@@ -16,7 +16,11 @@ export interface LiveRange {
   waitingIds: string[];
 }
 
-/** Positions are whole transactions that nobody can add anything to, as in the change feed. */
+/**
+ * What is counted are whole transactions that nobody can add anything to, as in the change feed. The position behind
+ * them is that of the last one, not the bound: after a crash, Postgres gives transaction IDs out again that no committed
+ * transaction had.
+ */
 const SQL = `
 with range as materialized (
   select pg_snapshot_xmin(pg_current_snapshot()) as until, coalesce(
@@ -35,7 +39,12 @@ with range as materialized (
     and ($2::xid8 is not null or changed_at >= $3)
   group by 1, 2
 )
-select until::text,
+select begin::text, (select max(xid)::text from (
+    (select xid from delivery_changes where environment_id = $1 and xid < (select until from range)
+      order by delivery_changes.xid desc, delivery_changes.id desc limit 1)
+    union all
+    (select xid from publications where environment_id = $1 and xid >= (select begin from range)
+      and xid < (select until from range) order by publications.xid desc limit 1)) counted) as last,
   (select coalesce(json_agg(c), '[]') from changes c) as changes,
   (select coalesce(sum(events), 0)::float8 from publications
     where environment_id = $1 and xid >= (select begin from range) and xid < (select until from range)
@@ -52,11 +61,11 @@ export async function readLiveCounts(pool: Pool, range: LiveRange): Promise<Live
     text: SQL,
     values: [range.environmentId, from, range.since, range.waitingIds],
   });
-  const { until, changes, published, waiting } = rows[0];
+  const { begin, last, changes, published, waiting } = rows[0];
   const endpoints = sumByEndpoint(changes);
   const deliveries = [...endpoints.values()].reduce(addCounts, NO_COUNTS);
   return {
-    until: BigInt(until),
+    until: last === null || BigInt(last) < BigInt(begin) ? BigInt(begin) : BigInt(last) + 1n,
     environment: { ...deliveries, published },
     endpoints,
     waiting: new Map((waiting as WaitingRow[]).map(([id, count, at]) => [id, toWaiting(count, at)])),

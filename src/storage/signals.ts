@@ -11,8 +11,13 @@ const NOTIFY_INTERVAL_MS = 10;
 const RECONNECT_MS_MIN = 100;
 const RECONNECT_MS_MAX = 5_000;
 const KEEP_ALIVE_MS = 10_000;
+/** How often the connection that listens is asked whether it still answers: it may go silent without being closed. */
+const CHECK_INTERVAL_MS = 5_000;
+const CHECK_TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 10_000;
 
 export interface SignalsOptions {
+  /** Leads to Postgres itself: LISTEN does not pass a pooler. */
   databaseUrl: string;
   pool: pg.Pool;
   log: Log;
@@ -30,7 +35,10 @@ export class Signals {
   readonly #sender = randomUUID();
   #notifyTimer: NodeJS.Timeout | undefined;
   #reconnectTimer: NodeJS.Timeout | undefined;
+  #checkTimer: NodeJS.Timeout | undefined;
   #client: pg.Client | undefined;
+  /** The client, once it listens. */
+  #listening: pg.Client | undefined;
   #isStopped = false;
 
   constructor(options: SignalsOptions) {
@@ -40,12 +48,14 @@ export class Signals {
   /** Starts to listen. Where the connection breaks, it is made again with back-off, and all listeners are woken. */
   async start(): Promise<void> {
     await this.#connect();
+    this.#checkTimer = setInterval(() => void this.#check(), CHECK_INTERVAL_MS);
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#notifyTimer);
     clearTimeout(this.#reconnectTimer);
+    clearInterval(this.#checkTimer);
     await this.#client?.end().catch(() => {});
   }
 
@@ -83,6 +93,8 @@ export class Signals {
       application_name: 'posthorn-signals',
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: CHECK_TIMEOUT_MS,
     });
     client.on('notification', ({ channel, payload }) => {
       // This process was woken by send() itself.
@@ -94,10 +106,24 @@ export class Signals {
     try {
       await client.connect();
       for (const signal of SIGNALS) await client.query(`listen ${signal}`);
+      this.#listening = client;
       for (const signal of SIGNALS) this.#wake(signal);
     } catch (error) {
       this.#options.log.warn({ error: (error as Error).message, retryInMs: waitMs }, 'signals.connection_failed');
       this.#reconnect(client, Math.min(waitMs * 2, RECONNECT_MS_MAX));
+    }
+  }
+
+  /** Only a connection that listens already: one that is just being made has a time-out of its own. */
+  async #check() {
+    const client = this.#client;
+    if (!client || client !== this.#listening) return;
+    try {
+      // Changes nothing where it listens already.
+      for (const signal of SIGNALS) await client.query(`listen ${signal}`);
+    } catch (error) {
+      this.#options.log.warn({ error: (error as Error).message }, 'signals.connection_silent');
+      this.#reconnect(client, RECONNECT_MS_MIN);
     }
   }
 

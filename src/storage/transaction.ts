@@ -1,8 +1,11 @@
 import type { Pool, PoolClient } from 'pg';
 
 const ATTEMPTS_MAX = 5;
-/** deadlock_detected and serialization_failure: nothing was done, and the same work succeeds when made again. */
-const RETRYABLE_CODES = new Set(['40P01', '40001']);
+/**
+ * deadlock_detected and serialization_failure: nothing was done, and the same work succeeds when made again. And
+ * in_failed_sql_transaction: of statements that were sent together, one behind the first that failed was heard first.
+ */
+const RETRYABLE_CODES = new Set(['40P01', '40001', '25P02']);
 
 /**
  * Runs work in one transaction: committed when it returns, rolled back when it throws. Made again after a deadlock,

@@ -292,6 +292,16 @@ describe('canceling', () => {
     });
   });
 
+  it.each([BY_HAND, RESTARTED])('leaves what had been delivered before delivered', (again) => {
+    const delivered = follow(EXAMPLES.PENDING, [SUCCEEDED]);
+    expect(follow(delivered, [again, CANCELED])).toMatchObject({
+      status: 'DELIVERED',
+      deliveredAt: delivered.deliveredAt,
+      queuedTrigger: null,
+      fallbackStatus: null,
+    });
+  });
+
   it('is not undone by the attempt that was in flight', () => {
     const canceled = follow(EXAMPLES.PENDING, [CANCELED]);
     expect(follow(canceled, [{ type: 'attempted-late' }])).toEqual(canceled);

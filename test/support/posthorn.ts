@@ -56,6 +56,7 @@ export class TestBed {
   async startProcess(overrides: Partial<Config> = {}): Promise<Posthorn> {
     const config: Config = {
       databaseUrl: this.database.url,
+      directDatabaseUrl: null,
       dataDir: '',
       host: '127.0.0.1',
       port: 0,
