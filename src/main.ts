@@ -1,4 +1,3 @@
-import { createSecretKey } from 'node:crypto';
 import { Authenticator } from './access/authenticate.ts';
 import { type Config, readProcessConfig } from './config.ts';
 import { Courier } from './deliver/courier.ts';
@@ -23,14 +22,13 @@ import { Announcer } from './publish/announcer.ts';
 import { Publisher } from './publish/publisher.ts';
 import { DeliveryQueue } from './queue/delivery-queue.ts';
 import { checkEncryptionKey } from './storage/check-encryption-key.ts';
-import { openDataDir } from './storage/data-dir.ts';
 import { openDatabase } from './storage/database.ts';
-import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
 import { migrate } from './storage/migrate.ts';
 import { readEndpointHealth } from './storage/read-endpoint-health.ts';
 import { readLiveCounts } from './storage/read-live-counts.ts';
 import { readWaiting } from './storage/read-waiting.ts';
 import { Signals } from './storage/signals.ts';
+import { makeKeyring, openStore, type Store } from './storage/store.ts';
 
 const USER_AGENT = 'Posthorn/0.1.0';
 
@@ -69,12 +67,17 @@ async function startParts(
   stops: (() => Promise<unknown>)[],
   stopAll: () => Promise<void>,
 ): Promise<Posthorn> {
-  const { databaseUrl, rootKey, encryptionKey, newRootKey } = await openStore(config, stops);
+  const store = await openStore(config, stops);
+  const { databaseUrl } = store;
+  const { rootKey, newRootKey } = findRootKey(config, store);
+  const keyring = makeKeyring(config, store);
   await migrate(databaseUrl);
+  // What is done for callers has a pool of its own: none of its statements runs on when nobody waits for it any more, and
+  // however much is asked, outcomes are recorded.
   const database = openDatabase(databaseUrl, log);
   stops.push(() => database.close());
-  const { pool, prisma } = database;
-  await checkEncryptionKey(pool, encryptionKey);
+  const { pool } = database;
+  await checkEncryptionKey(pool, keyring);
 
   const signals = new Signals({ databaseUrl, pool, log });
   stops.push(() => signals.stop());
@@ -89,8 +92,9 @@ async function startParts(
   let hasFinished = true;
   if (isWorker) {
     const sender = new Sender({
-      encryptionKey,
+      keyring,
       targetPolicy,
+      proxyUrl: config.proxyUrl,
       userAgent: USER_AGENT,
     });
     stops.push(() => sender.close());
@@ -114,6 +118,10 @@ async function startParts(
 
   let services: Services | null = null;
   if (config.role !== 'worker') {
+    const api = openDatabase(databaseUrl, log, config.operationTimeoutMs);
+    stops.push(() => api.close());
+    const { pool, prisma } = api;
+    const deliveries = { pool, queue, signals };
     const publisher = new Publisher({ ...deliveries, log });
     const feed = new ChangeFeed({ pool, log, countPendingEvents: () => publisher.pendingEvents });
     signals.on('posthorn_changes', () => feed.wake());
@@ -131,16 +139,28 @@ async function startParts(
     stops.push(() => stats.stop());
     const health = new HealthWatches({ readHealth: (endpointIds) => readEndpointHealth(pool, endpointIds), log });
     stops.push(() => health.stop());
-    const endpoints = new Endpoints({ prisma, signals, encryptionKey, targetPolicy });
-    const authenticator = new Authenticator(database, { rootKey, encryptionKeys: [encryptionKey] });
-    services = { prisma, authenticator, publisher, endpoints, deliveries, feed, endpointFeed, stats, health, log };
+    const { complexityMax } = config;
+    const endpoints = new Endpoints({ prisma, signals, keyring, targetPolicy });
+    const authenticator = new Authenticator(api, { rootKey, keyring });
+    services = {
+      prisma,
+      authenticator,
+      publisher,
+      endpoints,
+      deliveries,
+      feed,
+      endpointFeed,
+      stats,
+      health,
+      complexityMax,
+      log,
+    };
   }
   const server = await startHttpServer({
     host: config.host,
     port: config.port,
     services,
-    graphiql: !config.production,
-    sessionLimits: config,
+    limits: config,
     checkReady: async () => void (await pool.query('select 1')),
     log,
   });
@@ -156,23 +176,10 @@ async function startParts(
   };
 }
 
-/** The database and the keys: as given, or those of the embedded default. */
-async function openStore(config: Config, stops: (() => Promise<unknown>)[]) {
-  if (config.databaseUrl !== null) {
-    const encryptionKey = createSecretKey(config.encryptionKey as Uint8Array);
-    return { databaseUrl: config.databaseUrl, rootKey: config.rootKey, encryptionKey, newRootKey: null };
-  }
-  const dataDir = await openDataDir(config.dataDir);
-  stops.push(dataDir.release);
-  const { databasePassword, rootKey, encryptionKey } = dataDir.keys;
-  const postgres = await startEmbeddedPostgres({ path: dataDir.path, password: databasePassword });
-  stops.push(() => postgres.stop());
-  return {
-    databaseUrl: postgres.url,
-    rootKey: config.rootKey ?? rootKey,
-    encryptionKey: createSecretKey(config.encryptionKey ?? Buffer.from(encryptionKey, 'base64')),
-    newRootKey: dataDir.isNew && config.rootKey === null ? rootKey : null,
-  };
+/** The operator's key: as given, or that of the embedded default. */
+function findRootKey({ rootKey }: Config, { dataDir }: Store) {
+  if (rootKey !== null || !dataDir) return { rootKey, newRootKey: null };
+  return { rootKey: dataDir.keys.rootKey, newRootKey: dataDir.isNew ? dataDir.keys.rootKey : null };
 }
 
 /** @returns false where the time ran out first */

@@ -1,9 +1,9 @@
-import { createSecretKey } from 'node:crypto';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { hashKey } from '../src/access/api-keys.ts';
 import { BrowserTokens } from '../src/access/browser-tokens.ts';
 import { decodeId } from '../src/domain/ids.ts';
+import { Keyring } from '../src/domain/sealing.ts';
 import { type Connection, type FeedEnd, openFeed } from './support/feed-clients.ts';
 import { ENCRYPTION_KEY, ROOT_KEY, type Tenant, until, useTestBed } from './support/posthorn.ts';
 import { useReceiver } from './support/receiver.ts';
@@ -17,10 +17,11 @@ const CREATE = `mutation ($input: CreateBrowserTokenInput!) { createBrowserToken
   ... on InvalidInputError { issues { path message } } } }`;
 const VIEWER = '{ viewer { kind scopes expiresAt endpoint { id name } environment { id } } }';
 
-const encryptionKey = createSecretKey(ENCRYPTION_KEY);
-const otherKey = createSecretKey(Buffer.alloc(32, 8));
+const OTHER_KEY = Buffer.alloc(32, 8);
+const keyring = new Keyring(ENCRYPTION_KEY);
+const otherKeyring = new Keyring(OTHER_KEY);
 const rootKeyHash = hashKey(ROOT_KEY);
-const signer = new BrowserTokens({ encryptionKeys: [encryptionKey], rootKeyHash });
+const signer = new BrowserTokens({ keyring, rootKeyHash });
 
 let tenant: Tenant;
 let own: World;
@@ -144,20 +145,20 @@ describe('making a browser token', () => {
 
 describe('a browser token', () => {
   it.each([
-    ['is signed with another key', async () => sign(otherKey)],
+    ['is signed with another key', async () => sign(otherKeyring)],
     ['is signed with the encryption key itself', async () => `pht_${await signPlainly()}`],
     ['is not signed', async () => `pht_${new UnsecuredJWT(plainClaims()).setExpirationTime('1h').encode()}`],
     ['was changed', async () => change(await createToken())],
     ['has no prefix', async () => (await createToken()).slice(4)],
     ['has ended', () => signer.sign(claims(inSeconds(-5)))],
-    ["was made by an operator's key of the past", () => sign(encryptionKey, 'another operator key of 32 characters')],
+    ["was made by an operator's key of the past", () => sign(keyring, 'another operator key of 32 characters')],
   ])('that %s lets nobody in', async (_, make) => {
     const answer = await read(VIEWER, await make());
     expect(answer).toMatchObject({ status: 401, errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
   });
 
-  const sign = (key: typeof encryptionKey, rootKey = ROOT_KEY) =>
-    new BrowserTokens({ encryptionKeys: [key], rootKeyHash: hashKey(rootKey) }).sign(claims(inSeconds(600)));
+  const sign = (keys: Keyring, rootKey = ROOT_KEY) =>
+    new BrowserTokens({ keyring: keys, rootKeyHash: hashKey(rootKey) }).sign(claims(inSeconds(600)));
   const plainClaims = () => ({
     ...{ org: claims(new Date()).organizationId, env: claims(new Date()).environmentId, ep: null },
     ...{ scopes: ['DELIVERIES_READ'], key: null, operator: null },
@@ -177,7 +178,7 @@ describe('a browser token', () => {
     const token = await createToken();
     expect((await bed.graphql(VIEWER, {}, { key: token, url: process.url })).data.viewer.kind).toBe('BROWSER_TOKEN');
     const signed = await signer.sign(claims(inSeconds(600)));
-    const rotated = new BrowserTokens({ encryptionKeys: [otherKey, encryptionKey], rootKeyHash });
+    const rotated = new BrowserTokens({ keyring: new Keyring(OTHER_KEY, [ENCRYPTION_KEY]), rootKeyHash });
     expect(await rotated.verify(signed)).toMatchObject({ endpointId: uuid('Endpoint', own.ids.ep) });
     expect(await signer.verify(await rotated.sign(claims(inSeconds(600))))).toBeNull();
   });

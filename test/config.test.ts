@@ -7,6 +7,7 @@ import { StartupError } from '../src/errors.ts';
 const DATABASE_URL = 'postgresql://user:password@db:5432/posthorn';
 const POSTHORN_ROOT_KEY = 'r'.repeat(ROOT_KEY_MIN_CHARS);
 const POSTHORN_ENCRYPTION_KEY = Buffer.alloc(ENCRYPTION_KEY_BYTES, 7).toString('base64');
+const OLD_KEYS = [8, 9].map((byte) => Buffer.alloc(ENCRYPTION_KEY_BYTES, byte).toString('base64'));
 const KEYS = { POSTHORN_ROOT_KEY, POSTHORN_ENCRYPTION_KEY };
 
 /** The message with which a configuration is refused; null: it is taken. */
@@ -28,6 +29,8 @@ describe('with nothing set', () => {
     port: 4000,
     rootKey: null,
     encryptionKey: null,
+    oldEncryptionKeys: [],
+    proxyUrl: null,
     allowedNetworks: ['127.0.0.0/8', '::1/128'],
     allowedHosts: [],
     deniedPorts: null,
@@ -39,6 +42,14 @@ describe('with nothing set', () => {
     disableFailingAfterMs: 432_000_000,
     connectionsPerKeyMax: 2_000,
     subscriptionsPerKeyMax: 5_000,
+    complexityMax: 50_000,
+    operationTimeoutMs: 30_000,
+    requestTimeoutMs: 60_000,
+    requestsPerSecondMax: 1_000,
+    trustedProxies: 0,
+    corsOrigins: ['*'],
+    introspection: true,
+    behindTls: false,
   };
 
   it('the defaults are those of a first try: embedded Postgres, loopback may be reached', () => {
@@ -47,7 +58,7 @@ describe('with nothing set', () => {
 
   it('a variable that is empty counts as not set', () => {
     const names = ['DATABASE_URL', 'PORT', 'HOST', 'NODE_ENV'];
-    const sealed = ['ROOT_KEY', 'ENCRYPTION_KEY'];
+    const sealed = ['ROOT_KEY', 'ENCRYPTION_KEY', 'OLD_ENCRYPTION_KEYS', 'PROXY_URL'];
     const own = [...sealed, 'ALLOWED_NETWORKS', 'ALLOWED_HOSTS', 'DENIED_PORTS', 'ROLE', 'DATA_DIR', 'LOG_LEVEL'];
     const empty = [...names, ...own.map((name) => `POSTHORN_${name}`)].map((name) => [name, '']);
     expect(readConfig(Object.fromEntries(empty))).toEqual(DEFAULTS);
@@ -66,6 +77,8 @@ describe('with everything set', () => {
       HOST: '0.0.0.0',
       POSTHORN_ROOT_KEY,
       POSTHORN_ENCRYPTION_KEY,
+      POSTHORN_OLD_ENCRYPTION_KEYS: ` ${OLD_KEYS.join(' , ')},`,
+      POSTHORN_PROXY_URL: 'https://user:pass%20word@proxy.example:3128',
       POSTHORN_ALLOWED_NETWORKS: ' 10.0.0.0/8 , fd00::/8,',
       POSTHORN_ALLOWED_HOSTS: 'hooks.internal, *.example.internal',
       POSTHORN_DENIED_PORTS: '25, 5432',
@@ -77,6 +90,14 @@ describe('with everything set', () => {
       POSTHORN_DISABLE_FAILING_AFTER_DAYS: '3',
       POSTHORN_CONNECTIONS_PER_KEY: '10',
       POSTHORN_SUBSCRIPTIONS_PER_KEY: '20',
+      POSTHORN_MAX_COMPLEXITY: '30',
+      POSTHORN_OPERATION_TIMEOUT_MS: '4000',
+      POSTHORN_REQUEST_TIMEOUT_MS: '5000',
+      POSTHORN_REQUESTS_PER_SECOND: '60',
+      POSTHORN_TRUST_PROXY: '2',
+      POSTHORN_CORS_ORIGINS: 'https://app.example.com, http://localhost:3000',
+      POSTHORN_INTROSPECTION: 'on',
+      POSTHORN_BEHIND_TLS: 'on',
       NODE_ENV: 'production',
     });
     expect(config).toEqual({
@@ -85,6 +106,8 @@ describe('with everything set', () => {
       host: '0.0.0.0',
       rootKey: POSTHORN_ROOT_KEY,
       encryptionKey: new Uint8Array(ENCRYPTION_KEY_BYTES).fill(7),
+      oldEncryptionKeys: [8, 9].map((byte) => new Uint8Array(ENCRYPTION_KEY_BYTES).fill(byte)),
+      proxyUrl: 'https://user:pass%20word@proxy.example:3128',
       allowedNetworks: ['10.0.0.0/8', 'fd00::/8'],
       allowedHosts: ['hooks.internal', '*.example.internal'],
       deniedPorts: [25, 5432],
@@ -96,6 +119,14 @@ describe('with everything set', () => {
       disableFailingAfterMs: 259_200_000,
       connectionsPerKeyMax: 10,
       subscriptionsPerKeyMax: 20,
+      complexityMax: 30,
+      operationTimeoutMs: 4_000,
+      requestTimeoutMs: 5_000,
+      requestsPerSecondMax: 60,
+      trustedProxies: 2,
+      corsOrigins: ['https://app.example.com', 'http://localhost:3000'],
+      introspection: true,
+      behindTls: true,
       production: true,
     });
   });
@@ -108,6 +139,9 @@ describe('with everything set', () => {
     { POSTHORN_DENIED_PORTS: 'none' },
     { POSTHORN_DENIED_PORTS: '0,65535' },
     { POSTHORN_ROLE: 'all' },
+    { POSTHORN_PROXY_URL: 'http://10.0.0.1:3128/' },
+    { POSTHORN_PROXY_URL: 'http://[fd00::1]' },
+    { POSTHORN_OLD_ENCRYPTION_KEYS: POSTHORN_ENCRYPTION_KEY },
     { POSTHORN_ROLE: 'worker' },
     { POSTHORN_LOG_LEVEL: 'silent' },
     { POSTHORN_SHUTDOWN_TIMEOUT_MS: '0' },
@@ -115,6 +149,9 @@ describe('with everything set', () => {
     { POSTHORN_DISABLE_FAILING_AFTER_DAYS: '1' },
     { POSTHORN_DISABLE_FAILING_AFTER_DAYS: 'off' },
     { POSTHORN_CONNECTIONS_PER_KEY: '1', POSTHORN_SUBSCRIPTIONS_PER_KEY: '1000000' },
+    { POSTHORN_OPERATION_TIMEOUT_MS: '100', POSTHORN_REQUEST_TIMEOUT_MS: '600000' },
+    { POSTHORN_MAX_COMPLEXITY: '1', POSTHORN_REQUESTS_PER_SECOND: '1000000', POSTHORN_TRUST_PROXY: '10' },
+    { POSTHORN_CORS_ORIGINS: '*', POSTHORN_INTROSPECTION: 'off', POSTHORN_BEHIND_TLS: 'off' },
     { ...KEYS, DATABASE_URL: 'postgres://db/posthorn' },
   ])('%j is taken', (env) => {
     expect(findFault(env)).toBeNull();
@@ -135,6 +172,14 @@ describe('a value that is wrong', () => {
     ['POSTHORN_ENCRYPTION_KEY', Buffer.alloc(31).toString('base64'), 'openssl rand -base64 32'],
     ['POSTHORN_ENCRYPTION_KEY', Buffer.alloc(33).toString('base64'), 'openssl rand -base64 32'],
     ['POSTHORN_ENCRYPTION_KEY', Buffer.alloc(32).toString('hex'), 'openssl rand -base64 32'],
+    ['POSTHORN_OLD_ENCRYPTION_KEYS', `${OLD_KEYS[0]},short`, 'separated by commas'],
+    ['POSTHORN_OLD_ENCRYPTION_KEYS', OLD_KEYS.join(' '), 'separated by commas'],
+    ['POSTHORN_OLD_ENCRYPTION_KEYS', Array(11).fill(OLD_KEYS[0]).join(), '10 at most'],
+    ['POSTHORN_PROXY_URL', 'proxy:3128', 'http://user:password@host:port'],
+    ['POSTHORN_PROXY_URL', 'socks5://proxy:1080', 'http://user:password@host:port'],
+    ['POSTHORN_PROXY_URL', 'http://proxy:3128/path', 'without a path'],
+    ['POSTHORN_PROXY_URL', 'http://proxy:3128?x', 'without a path'],
+    ['POSTHORN_PROXY_URL', 'http://user:100%@proxy:3128', 'http://user:password@host:port'],
     ['POSTHORN_ALLOWED_NETWORKS', 'localhost', '10.0.0.0/8,fd00::/8'],
     ['POSTHORN_ALLOWED_NETWORKS', '10.0.0.1', '10.0.0.0/8,fd00::/8'],
     ['POSTHORN_ALLOWED_NETWORKS', '10.0.0.0/33', '10.0.0.0/8,fd00::/8'],
@@ -165,6 +210,18 @@ describe('a value that is wrong', () => {
     ['POSTHORN_DISABLE_FAILING_AFTER_DAYS', 'never', 'from 1 to 365, or off'],
     ['POSTHORN_RETENTION_DAYS', '40000', 'from 1 to 36500'],
     ['POSTHORN_RETENTION_DAYS', 'a month', 'from 1 to 36500'],
+    ['POSTHORN_MAX_COMPLEXITY', '0', 'from 1 to 1000000000'],
+    ['POSTHORN_OPERATION_TIMEOUT_MS', '99', 'milliseconds from 100 to 600000'],
+    ['POSTHORN_REQUEST_TIMEOUT_MS', '1m', 'milliseconds from 100 to 600000'],
+    ['POSTHORN_REQUESTS_PER_SECOND', 'none', 'off, or a number from 0 to 1000000'],
+    ['POSTHORN_REQUESTS_PER_SECOND', '1000001', 'off, or a number from 0 to 1000000'],
+    ['POSTHORN_TRUST_PROXY', 'true', 'a number of proxies from 0 to 10'],
+    ['POSTHORN_CORS_ORIGINS', 'app.example.com', 'https://app.example.com'],
+    ['POSTHORN_CORS_ORIGINS', 'https://app.example.com/', 'https://app.example.com'],
+    ['POSTHORN_CORS_ORIGINS', 'https://*.example.com', 'https://app.example.com'],
+    ['POSTHORN_CORS_ORIGINS', 'null', 'https://app.example.com'],
+    ['POSTHORN_INTROSPECTION', 'yes', 'on or off'],
+    ['POSTHORN_BEHIND_TLS', '1', 'on or off'],
   ])('is refused by the name of its variable, with what to do: %s=%s', (name, value, advice) => {
     const fault = findFault({ ...KEYS, [name]: value });
     expect(fault).toMatch(new RegExp(`^${name} must `));
@@ -172,8 +229,15 @@ describe('a value that is wrong', () => {
   });
 
   it('is not repeated in the message where it is a secret', () => {
-    const env = { POSTHORN_ROOT_KEY: 'my-short-secret', DATABASE_URL: 'mysql://user:hunter2@db/x' };
-    expect(findFault(env)).not.toMatch(/my-short-secret|hunter2/);
+    const env = {
+      POSTHORN_ROOT_KEY: 'my-short-secret',
+      DATABASE_URL: 'mysql://user:hunter2@db/x',
+      POSTHORN_PROXY_URL: 'ftp://user:hunter3@proxy',
+      POSTHORN_OLD_ENCRYPTION_KEYS: 'my-old-key',
+    };
+    const fault = findFault(env);
+    for (const name of Object.keys(env)) expect(fault).toContain(name);
+    expect(fault).not.toMatch(/my-short-secret|hunter|my-old-key/);
   });
 });
 
@@ -286,6 +350,21 @@ describe('the hosts and ports that deliveries may and may not reach', () => {
   it('are all ports with the word none, which is more than an empty variable can say', () => {
     expect(readConfig({ POSTHORN_DENIED_PORTS: 'none' }).deniedPorts).toEqual([]);
     expect(readConfig({ POSTHORN_DENIED_PORTS: '' }).deniedPorts).toBeNull();
+  });
+});
+
+describe('in production', () => {
+  const production = { ...KEYS, NODE_ENV: 'production' };
+
+  it('the schema is not told and no other origin may ask, unless that is set', () => {
+    expect(readConfig(production)).toMatchObject({ introspection: false, corsOrigins: [] });
+    expect(
+      readConfig({ ...production, POSTHORN_INTROSPECTION: 'on', POSTHORN_CORS_ORIGINS: 'https://a.example' }),
+    ).toMatchObject({ introspection: true, corsOrigins: ['https://a.example'] });
+  });
+
+  it.each(['off', '0'])('POSTHORN_REQUESTS_PER_SECOND=%s is no limit', (text) => {
+    expect(readConfig({ ...production, POSTHORN_REQUESTS_PER_SECOND: text }).requestsPerSecondMax).toBeNull();
   });
 });
 

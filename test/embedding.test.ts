@@ -1,10 +1,10 @@
-import { createSecretKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { followDeliveries } from '../examples/embedding/follow-deliveries.ts';
 import { makeToken } from '../examples/embedding/make-token.ts';
 import { BrowserTokens } from '../src/access/browser-tokens.ts';
 import { decodeId } from '../src/domain/ids.ts';
+import { Keyring } from '../src/domain/sealing.ts';
 import { ENCRYPTION_KEY, until, useTestBed } from './support/posthorn.ts';
 import { useReceiver } from './support/receiver.ts';
 
@@ -32,7 +32,7 @@ describe("a customer's own view", () => {
     const tenant = await bed.createTenant('product');
     const own = await bed.createEndpoint({ url: receiver.url('/own') }, tenant);
     await bed.createEndpoint({ url: receiver.url('/other') }, tenant);
-    const signer = new BrowserTokens({ encryptionKeys: [createSecretKey(ENCRYPTION_KEY)], rootKeyHash: null });
+    const signer = new BrowserTokens({ keyring: new Keyring(ENCRYPTION_KEY), rootKeyHash: null });
     const made = await bed.ask('{ viewer { organization { id } environment { id } } }', {}, tenant);
     const { keyId } = await bed.database
       .query('select id as "keyId" from api_keys where environment_id = $1', [

@@ -120,7 +120,7 @@ describe('starting at once', () => {
       started.map(() => ({ code: 0, signal: null })),
     );
     expect(receiver.to('/together')).toHaveLength(3);
-  });
+  }, 60_000);
 });
 
 describe('SIGTERM', () => {

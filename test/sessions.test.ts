@@ -1,13 +1,13 @@
-import { createSecretKey } from 'node:crypto';
 import { type OutgoingHttpHeaders, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { SealedKeys } from '../src/access/sealed-keys.ts';
+import { Keyring } from '../src/domain/sealing.ts';
 import { type Connection, type FeedEnd, openFeed } from './support/feed-clients.ts';
 import { ENCRYPTION_KEY, ROOT_KEY, type Tenant, until, useTestBed } from './support/posthorn.ts';
 
 const bed = useTestBed();
-const sealedKeys = new SealedKeys([createSecretKey(ENCRYPTION_KEY)]);
+const sealedKeys = new SealedKeys(new Keyring(ENCRYPTION_KEY));
 
 let tenant: Tenant;
 beforeAll(async () => {
@@ -162,12 +162,12 @@ describe('a session', () => {
   });
 
   const sealElsewhere = () => {
-    const elsewhere = new SealedKeys([createSecretKey(Buffer.alloc(32, 8))]);
+    const elsewhere = new SealedKeys(new Keyring(Buffer.alloc(32, 8)));
     return elsewhere.seal({ key: tenant.key, expiresAt: new Date(Date.now() + 60_000) });
   };
 
   it('outlives a rotation of the encryption key', async () => {
-    const rotated = new SealedKeys([createSecretKey(Buffer.alloc(32, 8)), createSecretKey(ENCRYPTION_KEY)]);
+    const rotated = new SealedKeys(new Keyring(Buffer.alloc(32, 8), [ENCRYPTION_KEY]));
     const sealed = await sealedKeys.seal({ key: tenant.key, expiresAt: new Date(Date.now() + 60_000) });
     expect(await rotated.open(sealed)).toMatchObject({ key: tenant.key });
   });

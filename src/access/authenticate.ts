@@ -1,6 +1,7 @@
-import { type KeyObject, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import DataLoader from 'dataloader';
 import { decodeId } from '../domain/ids.ts';
+import type { Keyring } from '../domain/sealing.ts';
 import { RequestError } from '../errors.ts';
 import type { PrismaClient } from '../generated/prisma/client.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
@@ -42,8 +43,8 @@ interface KeyRow {
 export interface AuthenticatorOptions {
   /** The operator's key; null: there is none. */
   rootKey: string | null;
-  /** Of the deployment, the current one first. Those of the past open what they signed and sealed. */
-  encryptionKeys: readonly KeyObject[];
+  /** Of the deployment: tokens are signed and sessions sealed with what is derived from it. */
+  keyring: Keyring;
 }
 
 /** Tells who makes a request. Keys are read from the database each time, so a revoked one ends at once everywhere. */
@@ -58,11 +59,11 @@ export class Authenticator {
   });
   readonly #keysById = new DataLoader((ids: readonly string[]) => this.#loadKeys('id', ids), { cache: false });
 
-  constructor(database: Database, { rootKey, encryptionKeys }: AuthenticatorOptions) {
+  constructor(database: Database, { rootKey, keyring }: AuthenticatorOptions) {
     this.#database = database;
     this.#rootKeyHash = rootKey === null ? null : hashKey(rootKey);
-    this.#sealedKeys = new SealedKeys(encryptionKeys);
-    this.tokens = new BrowserTokens({ encryptionKeys, rootKeyHash: this.#rootKeyHash });
+    this.#sealedKeys = new SealedKeys(keyring);
+    this.tokens = new BrowserTokens({ keyring, rootKeyHash: this.#rootKeyHash });
   }
 
   /** @throws {RequestError} UNAUTHENTICATED; BAD_USER_INPUT where the operator names a tenant that is none */

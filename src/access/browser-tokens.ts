@@ -1,12 +1,13 @@
-import { createHmac, type KeyObject } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { errors, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
+import type { Keyring } from '../domain/sealing.ts';
 import { parseInput } from '../domain/validation.ts';
 import { NotFoundError } from '../errors.ts';
 import type { PrismaClient } from '../generated/prisma/client.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { Caller } from './caller.ts';
-import { deriveKeys, tryEach } from './derive-keys.ts';
+import { tryEach } from './try-each.ts';
 
 /** Begins every token, so that scanners of leaked secrets can tell one. */
 export const TOKEN_PREFIX = 'pht_';
@@ -43,8 +44,8 @@ const claimsSchema = z.object({
 });
 
 export interface BrowserTokensOptions {
-  /** Of the deployment: the first one signs, each of them verifies. */
-  encryptionKeys: readonly KeyObject[];
+  /** Of the deployment: the current key signs, and those before it still verify. */
+  keyring: Keyring;
   /** SHA-256 of the operator's key; null: there is none, and its tokens are good for nothing. */
   rootKeyHash: Uint8Array | null;
 }
@@ -54,8 +55,8 @@ export class BrowserTokens {
   readonly #keys: Uint8Array[];
   readonly #rootKeyHash: Uint8Array | null;
 
-  constructor({ encryptionKeys, rootKeyHash }: BrowserTokensOptions) {
-    this.#keys = deriveKeys(encryptionKeys, 'browser tokens');
+  constructor({ keyring, rootKeyHash }: BrowserTokensOptions) {
+    this.#keys = keyring.derive('browser tokens');
     this.#rootKeyHash = rootKeyHash;
   }
 

@@ -1,7 +1,7 @@
-import type { KeyObject } from 'node:crypto';
 import { EncryptJWT, errors, jwtDecrypt } from 'jose';
 import { z } from 'zod';
-import { deriveKeys, tryEach } from './derive-keys.ts';
+import type { Keyring } from '../domain/sealing.ts';
+import { tryEach } from './try-each.ts';
 
 /** How Posthorn encrypts: JWE (RFC 7516) with AES-256-GCM. */
 const ALGORITHM = 'dir';
@@ -20,9 +20,9 @@ export interface SealedKey {
 export class SealedKeys {
   readonly #keys: Uint8Array[];
 
-  /** @param encryptionKeys of the deployment: the first one seals, each of them opens */
-  constructor(encryptionKeys: readonly KeyObject[]) {
-    this.#keys = deriveKeys(encryptionKeys, 'sessions');
+  /** @param keyring of the deployment: the current key seals, and those before it still open */
+  constructor(keyring: Keyring) {
+    this.#keys = keyring.derive('sessions');
   }
 
   seal({ key, expiresAt }: SealedKey): Promise<string> {

@@ -1,24 +1,19 @@
 import type { KeyObject } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { LRUCache } from 'lru-cache';
-import { Agent, buildConnector, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { encodeId } from '../domain/ids.ts';
 import { parseRetryAfter } from '../domain/retry-policy.ts';
-import { unseal } from '../domain/sealing.ts';
+import type { Keyring } from '../domain/sealing.ts';
 import { signatureHeaders, toSigningKey } from '../domain/signature.ts';
 import type { TargetPolicy } from '../domain/target-policy.ts';
 import type { OutgoingDelivery } from '../storage/load-outgoing.ts';
-import { guardAnswers } from './answer-guard.ts';
 import { AttemptError, BlockedAddressError, describeFailure } from './attempt-error.ts';
 import { makeCheckedLookup } from './checked-lookup.ts';
+import { Connections } from './connections.ts';
 import { type Answer, exchange } from './exchange.ts';
 import { keepResponseBody } from './response-body.ts';
-import { RESPONSE_HEAD_BYTES_MAX } from './response-limits.ts';
 
-/** Below the 5 s after which many servers close an idle connection. */
-const KEEP_ALIVE_MS = 4_000;
-/** A connection that is not there after so long is given up, so that those of stalled endpoints do not pile up. */
-const CONNECT_MS_MAX = 10_000;
 /** Secrets, headers and addresses that are kept at hand, so that they need not be unsealed and read for every attempt. */
 const AT_HAND_MAX = 10_000;
 /** Status 410: the endpoint is gone for good, RFC 9110 section 15.5.11. */
@@ -43,8 +38,10 @@ export interface SendResult {
 }
 
 export interface SenderOptions {
-  encryptionKey: KeyObject;
+  keyring: Keyring;
   targetPolicy: TargetPolicy;
+  /** Where all requests go through; null: nowhere, they go straight. */
+  proxyUrl: string | null;
   /** Product and version for the `user-agent` header. */
   userAgent: string;
 }
@@ -52,48 +49,38 @@ export interface SenderOptions {
 /** Makes the HTTP request of an attempt. What an endpoint does wrong is part of the result, never thrown. */
 export class Sender {
   readonly #options: SenderOptions;
-  readonly #agent: Agent;
+  readonly #connections: Connections;
   readonly #signingKeys = new LRUCache<string, KeyObject>({ max: AT_HAND_MAX });
   readonly #ownHeaders = new LRUCache<string, Record<string, string>>({ max: AT_HAND_MAX });
   readonly #targets = new LRUCache<string, Target>({ max: AT_HAND_MAX });
 
   constructor(options: SenderOptions) {
     this.#options = options;
-    // As many connections as there are requests in flight, which the lanes bound: many endpoints may share an origin,
-    // and those that stall must not take the others' connections.
-    this.#agent = new Agent({
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // Also where an endpoint asks for longer.
-      keepAliveMaxTimeout: KEEP_ALIVE_MS,
-      maxHeaderSize: RESPONSE_HEAD_BYTES_MAX,
-      // With it, undici holds all requests to an origin back until its first TLS handshake is done.
-      allowH2: false,
-      // The attempt's own deadline covers these.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: guardAnswers(
-        buildConnector({ lookup: makeCheckedLookup(options.targetPolicy), timeout: CONNECT_MS_MAX, allowH2: false }),
-      ),
-    });
+    const { keyring, proxyUrl, targetPolicy } = options;
+    this.#connections = new Connections({ keyring, proxyUrl, lookup: makeCheckedLookup(targetPolicy) });
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#connections.close();
   }
 
-  /** @param delivery with its body, secrets and headers, still sealed */
+  /**
+   * @param delivery with its body, secrets and headers, still sealed
+   * @throws {UnknownKeyError} where these can't be unsealed. Nothing was sent
+   */
   async send(delivery: OutgoingDelivery): Promise<SendResult> {
     const startedAt = new Date();
     const started = performance.now();
     const { sent, recorded } = this.#makeHeaders(delivery, startedAt);
-    const answer = await this.#request(delivery, sent).catch((error) => describeFailure(error, delivery));
+    const agent = this.#connections.agentOf(delivery);
+    const answer = await this.#request(agent, delivery, sent).catch((error) => describeFailure(error, delivery));
     const base = { startedAt, requestHeaders: recorded, durationMs: Math.round(performance.now() - started) };
     return answer instanceof AttemptError ? withoutResponse(base, answer) : withResponse(base, answer);
   }
 
-  async #request(delivery: OutgoingDelivery, headers: Record<string, string>): Promise<Answer> {
+  async #request(agent: Dispatcher, delivery: OutgoingDelivery, headers: Record<string, string>): Promise<Answer> {
     const { origin, path } = this.#aim(delivery.url);
-    return exchange(this.#agent, {
+    return exchange(agent, {
       origin,
       path,
       method: delivery.method as Dispatcher.HttpMethod,
@@ -138,11 +125,11 @@ export class Sender {
   }
 
   #openSigningKey(sealed: Buffer): KeyObject {
-    return remember(this.#signingKeys, sealed, () => toSigningKey(unseal(sealed, this.#options.encryptionKey)));
+    return remember(this.#signingKeys, sealed, () => toSigningKey(this.#options.keyring.open(sealed)));
   }
 
   #openHeaders(sealed: Buffer): Record<string, string> {
-    return remember(this.#ownHeaders, sealed, () => JSON.parse(unseal(sealed, this.#options.encryptionKey)));
+    return remember(this.#ownHeaders, sealed, () => JSON.parse(this.#options.keyring.open(sealed)));
   }
 }
 

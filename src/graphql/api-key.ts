@@ -23,6 +23,10 @@ const ApiKeyRef = builder.prismaNode('ApiKey', {
   authScopes: { scope: 'API_KEYS_MANAGE' },
   fields: (t) => ({
     name: t.exposeString('name', { description: 'What it is for.' }),
+    prefix: t.exposeString('prefix', {
+      nullable: true,
+      description: 'How the key begins, to tell it from others; null: it was made before this was kept.',
+    }),
     scopes: t.field({ type: [ScopeRef], description: 'What it may do.', resolve: (apiKey) => apiKey.scopes }),
     environment: t.relation('environment', { description: 'The environment that it acts in.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),

@@ -13,12 +13,6 @@ import type { Context } from './context.ts';
 import { CostLimitError } from './cost-limit.ts';
 import { decodeNodeId } from './ids.ts';
 
-/** Levels of fields in an operation. */
-export const DEPTH_MAX = 14;
-/** Fields in an operation, aliases included. */
-export const BREADTH_MAX = 500;
-/** Cost of an operation: a field is 1, and below a connection it counts as often as the page is long. */
-export const COMPLEXITY_MAX = 50_000;
 /** A list that is no connection counts as so many. */
 const LIST_MULTIPLIER = 5;
 
@@ -60,8 +54,9 @@ export const builder = new SchemaBuilder<Types>({
   },
   complexity: {
     defaultListMultiplier: LIST_MULTIPLIER,
-    limit: { complexity: COMPLEXITY_MAX, depth: DEPTH_MAX, breadth: BREADTH_MAX },
-    complexityError: (kind, result) => new CostLimitError(kind, result),
+    limit: ({ services }) => ({ complexity: services.complexityMax }),
+    complexityError: (_, { complexity, maxComplexity = 0 }) =>
+      new CostLimitError('complexity', complexity, maxComplexity),
   },
   relay: {
     encodeGlobalID: (typename, id) => encodeId(typename as IdKind, String(id)),

@@ -23,6 +23,8 @@ export interface Services {
   endpointFeed: EndpointFeed;
   stats: StatsWatches;
   health: HealthWatches;
+  /** Cost that an operation may have: a field is 1, and below a connection it counts as often as the page is long. */
+  complexityMax: number;
   log: Log;
 }
 

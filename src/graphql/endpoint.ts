@@ -42,6 +42,53 @@ builder.prismaNode('Route', {
   }),
 });
 
+export const SignatureKindRef = builder.enumType('SignatureKind', {
+  description: 'How a secret signs, as Standard Webhooks has it.',
+  values: {
+    HMAC_SHA256: { description: 'Symmetric, `v1`: whoever verifies needs the secret itself (`whsec_…`).' },
+    ED25519: { description: 'Asymmetric, `v1a`: whoever verifies needs the public key alone (`whpk_…`).' },
+  } as const,
+});
+
+builder.prismaNode('EndpointSecret', {
+  name: 'SigningKey',
+  description:
+    'What is told of a secret that signs the deliveries of an endpoint. The secret itself is never read back.',
+  id: { resolve: (secret) => secret.id },
+  findUnique: (id, { caller }) => ({ id, endpoint: { environmentId: caller.environmentId, deletedAt: null } }),
+  authScopes: { anyScope: MAY_READ },
+  fields: (t) => ({
+    kind: t.expose('kind', { type: SignatureKindRef, description: 'How it signs.' }),
+    publicKey: t.exposeString('publicKey', {
+      nullable: true,
+      description: 'What verifies its signatures: `whpk_` and base64 of 32 bytes; null: it is symmetric and has none.',
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    expiresAt: t.expose('expiresAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Until when it signs beside the current one; null: it is the current one.',
+    }),
+  }),
+});
+
+interface ClientCertificateShape {
+  subject: string;
+  fingerprintSha256: string;
+  expiresAt: Date;
+}
+
+const ClientCertificateRef = builder.objectRef<ClientCertificateShape>('ClientCertificate').implement({
+  description: 'What is told of a client certificate. The private key is never read back.',
+  fields: (t) => ({
+    subject: t.exposeString('subject', { description: 'Whom it names, for example `CN=posthorn, O=Example`.' }),
+    fingerprintSha256: t.exposeString('fingerprintSha256', {
+      description: 'SHA-256 of the certificate, in hexadecimal with colons.',
+    }),
+    expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When it expires.' }),
+  }),
+});
+
 const RetryPolicyRef = builder
   .objectRef<{ maxRetries: number; delaysSeconds: number[]; jitter: number }>('RetryPolicy')
   .implement({
@@ -102,6 +149,29 @@ export const EndpointRef = builder.prismaNode('Endpoint', {
     rateLimitPerSecond: t.exposeFloat('rateLimitPerSecond', {
       nullable: true,
       description: 'Attempts a second at the most; null: no limit.',
+    }),
+    signingKeys: t.relation('secrets', {
+      description: 'What signs its deliveries now, newest first: one signature each. 10 at most.',
+      query: () => ({
+        where: { OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] },
+        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+      }),
+    }),
+    clientCertificate: t.field({
+      type: ClientCertificateRef,
+      nullable: true,
+      description: 'What Posthorn shows of itself in TLS, where the server asks for it; null: nothing.',
+      resolve: (endpoint) => {
+        const { clientCertificateSubject: subject, clientCertificateFingerprint: fingerprintSha256 } = endpoint;
+        const expiresAt = endpoint.clientCertificateExpiresAt;
+        return subject === null || fingerprintSha256 === null || !expiresAt
+          ? null
+          : { subject, fingerprintSha256, expiresAt };
+      },
+    }),
+    caCertificate: t.exposeString('caCertificate', {
+      nullable: true,
+      description: 'Authorities in PEM that its own certificate must be of; null: the public ones.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),

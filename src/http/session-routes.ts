@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Authenticator } from '../access/authenticate.ts';
 import { RequestError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import type { Gate } from './gate.ts';
 import { type Headers, headersOf, isLoopback, isOfThisHost, isSecure } from './page-origin.ts';
 import { clearCookies, writeCookie } from './session-cookie.ts';
 
@@ -22,7 +23,10 @@ interface Answer {
 }
 
 export interface SessionRoutesOptions {
+  gate: Gate;
   authenticator: Authenticator;
+  /** All that comes came over https. */
+  behindTls: boolean;
   log: Log;
 }
 
@@ -33,33 +37,32 @@ export interface SessionRoutesOptions {
 export async function serveSession(
   request: IncomingMessage,
   response: ServerResponse,
-  { authenticator, log }: SessionRoutesOptions,
+  options: SessionRoutesOptions,
 ): Promise<void> {
   try {
-    const answer = await answerSession(request, authenticator);
+    const answer = await answerSession(request, options);
     response.writeHead(answer.status, {
       'content-type': 'application/json',
-      'cache-control': 'no-store',
       ...(answer.cookies && { 'set-cookie': answer.cookies }),
     });
     response.end(answer.body && JSON.stringify(answer.body));
   } catch (error) {
-    log.error({ error: (error as Error).message }, 'session.failed');
+    options.log.error({ error: (error as Error).message }, 'session.failed');
     response.writeHead(503, { 'content-type': 'application/json' });
     response.end(JSON.stringify({ message: 'Signing in is not possible now. Try again later.' }));
   }
 }
 
-async function answerSession(request: IncomingMessage, authenticator: Authenticator): Promise<Answer> {
+async function answerSession(request: IncomingMessage, options: SessionRoutesOptions): Promise<Answer> {
   const header = headersOf(request.headers);
   if (!isOfThisHost(header)) return refuse(403, 'Only pages of this host may sign in and out.');
   if (request.method === 'DELETE') return { status: 204, cookies: clearCookies() };
   if (request.method !== 'POST') return refuse(405, 'Sign in with POST, out with DELETE.');
-  return signIn(request, header, authenticator);
+  return signIn(request, header, options);
 }
 
-async function signIn(request: IncomingMessage, header: Headers, authenticator: Authenticator): Promise<Answer> {
-  const secure = isSecure(header);
+async function signIn(request: IncomingMessage, header: Headers, options: SessionRoutesOptions): Promise<Answer> {
+  const secure = options.behindTls || isSecure(header);
   if (!secure && !isLoopback(header)) {
     return refuse(400, 'Sign in over https: over plain http the key could be read on its way.');
   }
@@ -71,10 +74,13 @@ async function signIn(request: IncomingMessage, header: Headers, authenticator: 
   const body = bodySchema.safeParse(await json(request).catch(() => null));
   if (!body.success) return refuse(400, 'Send {"key": "…"} with an API key or a browser token.');
   try {
-    const { session, expiresAt } = await authenticator.openSession(body.data.key);
+    const { key } = body.data;
+    // Keys can't be guessed here any faster than elsewhere.
+    await options.gate.admit({ key }, request);
+    const { session, expiresAt } = await options.authenticator.openSession(key);
     return { status: 200, body: { expiresAt }, cookies: [writeCookie(session, { expiresAt, isSecure: secure })] };
   } catch (error) {
-    if (error instanceof RequestError) return refuse(401, error.message);
+    if (error instanceof RequestError) return refuse(error.code === 'RATE_LIMITED' ? 429 : 401, error.message);
     throw error;
   }
 }

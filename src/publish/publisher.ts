@@ -19,7 +19,7 @@ const BULK_EVENTS_MIN = 50;
 /** Transactions under way at once. Of small calls one, which all that come meanwhile share when it is done. */
 const FLUSHES_MAX = { small: 1, bulk: 2 };
 /** What may wait to be stored or be under way. More is refused, so that memory does not follow the callers. */
-const PENDING_EVENTS_MAX = 20_000;
+export const PENDING_EVENTS_MAX = 20_000;
 const PENDING_BYTES_MAX = 134_217_728;
 /** What a caller is told who was refused. */
 const RETRY_AFTER_MS = 1_000;

@@ -3,10 +3,8 @@ import pg from 'pg';
 import { PrismaClient } from '../generated/prisma/client.ts';
 import type { Log } from '../log.ts';
 
-/** Connections of one process. Postgres' default of 100 leaves room for several processes. */
-const POOL_MAX = 16;
-/** A statement that takes longer is ended, so that no read can hold a connection for good. */
-const STATEMENT_TIMEOUT_MS = 30_000;
+/** Connections of a pool. Postgres' default of 100 leaves room for several processes. */
+const POOL_MAX = 12;
 
 /** All statements are short ones, and to start parallel workers takes longer: 13 ms for a page that takes 0.2. */
 const SETTINGS = '-c max_parallel_workers_per_gather=0';
@@ -19,12 +17,16 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** Opens the pool that everything in this process shares. Connections are made when they are needed. */
-export function openDatabase(databaseUrl: string, log: Log): Database {
+/**
+ * Opens a pool and Prisma on it. Connections are made when they are needed.
+ *
+ * @param statementTimeoutMs a statement that takes longer is ended; left out: none is
+ */
+export function openDatabase(databaseUrl: string, log: Log, statementTimeoutMs?: number): Database {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: POOL_MAX,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
+    statement_timeout: statementTimeoutMs ?? false,
     application_name: 'posthorn',
     options: SETTINGS,
     // Statements that don't wait for one another's results go out in one piece.

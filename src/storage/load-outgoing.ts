@@ -17,6 +17,8 @@ export interface OutgoingDelivery extends DeliveryState, EndpointColumns, BackOf
   contentType: string;
   body: Buffer;
   headersSealed: Buffer | null;
+  clientCertificateSealed: Buffer | null;
+  caCertificate: string | null;
   /** Every secret that signs now, newest first. */
   secretsSealed: Buffer[];
   timeoutMs: number;
@@ -30,7 +32,8 @@ const DELIVERY_COLUMNS = `
 
 const OUTGOING_ENDPOINT_COLUMNS = `
   e.id as "endpointId", e.url, e.method, e.headers_sealed as "headersSealed", e.timeout_ms as "timeoutMs",
-  e.rate_limit_per_second as "rateLimitPerSecond", ${ENDPOINT_COLUMNS}, ${BACK_OFF_COLUMNS},
+  e.rate_limit_per_second as "rateLimitPerSecond", e.client_certificate_sealed as "clientCertificateSealed",
+  e.ca_certificate as "caCertificate", ${ENDPOINT_COLUMNS}, ${BACK_OFF_COLUMNS},
   exists (select 1 from lanes l where l.endpoint_id = e.id) as "hasLane",
   array(
     select s.sealed from endpoint_secrets s

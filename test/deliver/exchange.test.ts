@@ -1,4 +1,3 @@
-import { createSecretKey } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { createSecureServer as createHttp2Server } from 'node:http2';
@@ -12,6 +11,7 @@ import { DeadlineError, exchange, type Request } from '../../src/deliver/exchang
 import { RESPONSE_BODY_BYTES_KEPT } from '../../src/deliver/response-body.ts';
 import { Sender } from '../../src/deliver/sender.ts';
 import { newId } from '../../src/domain/ids.ts';
+import { Keyring } from '../../src/domain/sealing.ts';
 import { makeTargetPolicy } from '../../src/domain/target-policy.ts';
 import type { OutgoingDelivery } from '../../src/storage/load-outgoing.ts';
 import { ENCRYPTION_KEY, until } from '../support/posthorn.ts';
@@ -435,8 +435,9 @@ describe('an exchange', () => {
 describe('over TLS', () => {
   const sender = () => {
     const made = new Sender({
-      encryptionKey: createSecretKey(ENCRYPTION_KEY),
+      keyring: new Keyring(ENCRYPTION_KEY),
       targetPolicy: makeTargetPolicy({ allowedNetworks: ['127.0.0.0/8'], allowedHosts: [], deniedPorts: null }),
+      proxyUrl: null,
       userAgent: 'test',
     });
     cleanUps.push(() => made.close());

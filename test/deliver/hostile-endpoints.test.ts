@@ -1,9 +1,9 @@
-import { createSecretKey } from 'node:crypto';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RESPONSE_BODY_BYTES_KEPT } from '../../src/deliver/response-body.ts';
 import { Sender, type SendResult } from '../../src/deliver/sender.ts';
 import { newId } from '../../src/domain/ids.ts';
+import { Keyring } from '../../src/domain/sealing.ts';
 import { makeTargetPolicy, type TargetRules } from '../../src/domain/target-policy.ts';
 import type { OutgoingDelivery } from '../../src/storage/load-outgoing.ts';
 import { ELSEWHERE_CERTIFICATE, EXPIRED_CERTIFICATE } from '../support/hostile-certificates.ts';
@@ -43,7 +43,8 @@ afterAll(async () => {
 
 const makeSender = (rules: Partial<TargetRules> = {}) =>
   new Sender({
-    encryptionKey: createSecretKey(ENCRYPTION_KEY),
+    keyring: new Keyring(ENCRYPTION_KEY),
+    proxyUrl: null,
     targetPolicy: makeTargetPolicy({ allowedNetworks: ['127.0.0.0/8'], allowedHosts: [], deniedPorts: null, ...rules }),
     userAgent: 'test',
   });
