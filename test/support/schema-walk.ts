@@ -104,13 +104,14 @@ export class SchemaWalk {
         return [`${name}: $${variable}`];
       });
       const argsText = texts.length > 0 ? `(${texts.join(', ')})` : '';
-      return `${typeName}${JOINT}${field.name}: ${field.name}${argsText}${select(getNamedType(field.type), level)}`;
+      return `${field.name}${argsText}${select(getNamedType(field.type), level)}`;
     };
 
-    const select = (type: GraphQLNamedType, level: number): string => {
+    const select = (type: GraphQLNamedType, level: number, ambiguous = new Set<string>()): string => {
       if (isLeafType(type)) return '';
       if (isAbstractType(type)) {
-        const parts = this.#schema.getPossibleTypes(type).map((one) => `... on ${one.name} ${select(one, level)}`);
+        const types = this.#schema.getPossibleTypes(type);
+        const parts = types.map((one) => `... on ${one.name} ${select(one, level, findAmbiguous(types))}`);
         return ` { __typename ${parts.join(' ')} }`;
       }
       const fields = Object.values((type as GraphQLObjectType).getFields());
@@ -119,7 +120,11 @@ export class SchemaWalk {
         (field) => level < LEVELS || (field.name === 'id' && isLeafType(getNamedType(field.type))),
       );
       const isDeep = level >= LEVELS && IS_BETWEEN.test(type.name);
-      return ` { __typename ${(isDeep ? [] : chosen).map((field) => selectField(type.name, field, next)).join(' ')} }`;
+      const texts = (isDeep ? [] : chosen).map((field) => {
+        const alias = ambiguous.has(field.name) ? `${type.name}${JOINT}${field.name}: ` : '';
+        return alias + selectField(type.name, field, next);
+      });
+      return ` { __typename ${texts.join(' ')} }`;
     };
 
     const [typeName] = root.coordinate.split('.') as [string];
@@ -133,12 +138,23 @@ export class SchemaWalk {
   }
 }
 
-/** The fields that an answer to a built operation has: the names of its values tell. */
+/** Names of fields that objects of these types have with different types: side by side they need aliases. */
+function findAmbiguous(types: readonly GraphQLObjectType[]): Set<string> {
+  const typeOf = new Map<string, string>();
+  const ambiguous = new Set<string>();
+  for (const { name, type } of types.flatMap((one) => Object.values(one.getFields()))) {
+    if ((typeOf.get(name) ?? String(type)) !== String(type)) ambiguous.add(name);
+    typeOf.set(name, String(type));
+  }
+  return ambiguous;
+}
+
+/** The fields of objects in an answer to a built operation, `Type.field`. */
 export function findCovered(answer: unknown, covered: Set<string>): void {
   if (typeof answer !== 'object' || answer === null) return;
+  const { __typename: type } = answer as { __typename?: string };
   for (const [name, value] of Object.entries(answer)) {
-    const [type, field] = name.split(JOINT);
-    if (type && field) covered.add(`${type}.${field}`);
+    if (type) covered.add(`${type}.${name.split(JOINT).at(-1)}`);
     findCovered(value, covered);
   }
 }
