@@ -41,7 +41,7 @@ export interface Config {
   subscriptionsPerKeyMax: number;
   /** Cost that an operation may have. */
   complexityMax: number;
-  /** How long an operation may take, and each of its statements. */
+  /** How long an operation may take. Its statements end a second later. */
   operationTimeoutMs: number;
   /** How long a request may take to arrive. */
   requestTimeoutMs: number;

@@ -22,7 +22,7 @@ import { Announcer } from './publish/announcer.ts';
 import { Publisher } from './publish/publisher.ts';
 import { DeliveryQueue } from './queue/delivery-queue.ts';
 import { checkEncryptionKey } from './storage/check-encryption-key.ts';
-import { openDatabase } from './storage/database.ts';
+import { openDatabase, openPool } from './storage/database.ts';
 import { migrate } from './storage/migrate.ts';
 import { readEndpointHealth } from './storage/read-endpoint-health.ts';
 import { readLiveCounts } from './storage/read-live-counts.ts';
@@ -31,6 +31,8 @@ import { Signals } from './storage/signals.ts';
 import { makeKeyring, openStore, type Store } from './storage/store.ts';
 
 const USER_AGENT = 'Posthorn/0.1.0';
+/** Statements end so long after the time of the operation that they are for: first its caller is told. */
+const STATEMENT_GRACE_MS = 1_000;
 
 /** A running Posthorn. */
 export interface Posthorn {
@@ -74,9 +76,8 @@ async function startParts(
   await migrate(databaseUrl);
   // What is done for callers has a pool of its own: none of its statements runs on when nobody waits for it any more, and
   // however much is asked, outcomes are recorded.
-  const database = openDatabase(databaseUrl, log);
-  stops.push(() => database.close());
-  const { pool } = database;
+  const pool = openPool(databaseUrl, log);
+  stops.push(() => pool.end());
   await checkEncryptionKey(pool, keyring);
 
   const signals = new Signals({ databaseUrl, pool, log });
@@ -118,7 +119,7 @@ async function startParts(
 
   let services: Services | null = null;
   if (config.role !== 'worker') {
-    const api = openDatabase(databaseUrl, log, config.operationTimeoutMs);
+    const api = openDatabase(databaseUrl, log, config.operationTimeoutMs + STATEMENT_GRACE_MS);
     stops.push(() => api.close());
     const { pool, prisma } = api;
     const deliveries = { pool, queue, signals };

@@ -17,9 +17,8 @@ const CREATE = `mutation ($input: CreateBrowserTokenInput!) { createBrowserToken
   ... on InvalidInputError { issues { path message } } } }`;
 const VIEWER = '{ viewer { kind scopes expiresAt endpoint { id name } environment { id } } }';
 
-const OTHER_KEY = Buffer.alloc(32, 8);
 const keyring = new Keyring(ENCRYPTION_KEY);
-const otherKeyring = new Keyring(OTHER_KEY);
+const OTHER_KEY = Buffer.alloc(32, 8);
 const rootKeyHash = hashKey(ROOT_KEY);
 const signer = new BrowserTokens({ keyring, rootKeyHash });
 
@@ -145,7 +144,7 @@ describe('making a browser token', () => {
 
 describe('a browser token', () => {
   it.each([
-    ['is signed with another key', async () => sign(otherKeyring)],
+    ['is signed with another key', async () => sign(new Keyring(OTHER_KEY))],
     ['is signed with the encryption key itself', async () => `pht_${await signPlainly()}`],
     ['is not signed', async () => `pht_${new UnsecuredJWT(plainClaims()).setExpirationTime('1h').encode()}`],
     ['was changed', async () => change(await createToken())],
@@ -157,8 +156,8 @@ describe('a browser token', () => {
     expect(answer).toMatchObject({ status: 401, errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
   });
 
-  const sign = (keys: Keyring, rootKey = ROOT_KEY) =>
-    new BrowserTokens({ keyring: keys, rootKeyHash: hashKey(rootKey) }).sign(claims(inSeconds(600)));
+  const sign = (by: Keyring, rootKey = ROOT_KEY) =>
+    new BrowserTokens({ keyring: by, rootKeyHash: hashKey(rootKey) }).sign(claims(inSeconds(600)));
   const plainClaims = () => ({
     ...{ org: claims(new Date()).organizationId, env: claims(new Date()).environmentId, ep: null },
     ...{ scopes: ['DELIVERIES_READ'], key: null, operator: null },

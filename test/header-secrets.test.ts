@@ -93,7 +93,24 @@ describe('the values of an endpoint’s own headers', () => {
     await sendTo(receiver.url('/changed'), api, true);
     expect(receiver.to('/changed')).toMatchObject([{ headers: { 'x-api-key': NEXT_SECRET } }]);
 
-    const deliveries = [delivered];
+    receiver.answer = ({ headers }) => ({
+      headers: { 'x-echo': `Bearer ${headers['x-api-key']}` },
+      body: JSON.stringify({ got: headers }),
+    });
+    const echoed = await sendTo(receiver.url('/echo'), api);
+    const { responseBody, responseHeaders } = (
+      await bed.ask(`query ($id: ID!) { delivery(id: $id) { lastAttempt { responseBody responseHeaders } } }`, echoed, {
+        url: api,
+      })
+    ).lastAttempt;
+    expect(JSON.parse(responseBody).got).toMatchObject({
+      authorization: '[hidden]',
+      'x-api-key': '[hidden]',
+    });
+    expect(responseHeaders).toMatchObject({ 'x-echo': '[hidden]' });
+    receiver.answer = () => ({});
+
+    const deliveries = [delivered, echoed];
     for (const [name, scheme, code] of FAILURES) {
       const { url } = await hostile.listen(name, scheme);
       const delivery = await sendTo(url, api);

@@ -43,7 +43,7 @@ interface KeyRow {
 export interface AuthenticatorOptions {
   /** The operator's key; null: there is none. */
   rootKey: string | null;
-  /** Of the deployment: tokens are signed and sessions sealed with what is derived from it. */
+  /** What it signed and sealed with an old key is still good. */
   keyring: Keyring;
 }
 

@@ -44,7 +44,7 @@ const claimsSchema = z.object({
 });
 
 export interface BrowserTokensOptions {
-  /** Of the deployment: the current key signs, and those before it still verify. */
+  /** What is signed with an old key still verifies. */
   keyring: Keyring;
   /** SHA-256 of the operator's key; null: there is none, and its tokens are good for nothing. */
   rootKeyHash: Uint8Array | null;

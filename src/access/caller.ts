@@ -22,3 +22,7 @@ export interface Caller extends Tenant {
   /** When the key, token or session ends; null: never. */
   expiresAt: Date | null;
 }
+
+/** Whom a caller counts as where one may have only so much: a page with a token takes nothing from the key that made it. */
+export const countedAs = ({ keyId, isBrowserToken, environmentId, endpointId }: Caller): string =>
+  [keyId ?? 'operator', ...(isBrowserToken ? ['token', environmentId, endpointId] : [])].join(' ');

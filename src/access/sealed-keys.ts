@@ -20,7 +20,6 @@ export interface SealedKey {
 export class SealedKeys {
   readonly #keys: Uint8Array[];
 
-  /** @param keyring of the deployment: the current key seals, and those before it still open */
   constructor(keyring: Keyring) {
     this.#keys = keyring.derive('sessions');
   }

@@ -12,7 +12,7 @@ export type Resolve = (
 
 /**
  * Resolves a name and gives only allowed addresses to connect to, so what was checked is what is connected to. Each new
- * connection asks anew. A host that is an address never comes here.
+ * connection asks anew. A host that is an address comes here only on its way through a proxy, and is its own address.
  *
  * @param resolve @default the system's resolver
  */

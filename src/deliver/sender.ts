@@ -12,6 +12,7 @@ import { AttemptError, BlockedAddressError, describeFailure } from './attempt-er
 import { makeCheckedLookup } from './checked-lookup.ts';
 import { Connections } from './connections.ts';
 import { type Answer, exchange } from './exchange.ts';
+import { hideValues } from './hide-values.ts';
 import { keepResponseBody } from './response-body.ts';
 
 /** Secrets, headers and addresses that are kept at hand, so that they need not be unsealed and read for every attempt. */
@@ -71,11 +72,11 @@ export class Sender {
   async send(delivery: OutgoingDelivery): Promise<SendResult> {
     const startedAt = new Date();
     const started = performance.now();
-    const { sent, recorded } = this.#makeHeaders(delivery, startedAt);
+    const { own, sent, recorded } = this.#makeHeaders(delivery, startedAt);
     const agent = this.#connections.agentOf(delivery);
     const answer = await this.#request(agent, delivery, sent).catch((error) => describeFailure(error, delivery));
     const base = { startedAt, requestHeaders: recorded, durationMs: Math.round(performance.now() - started) };
-    return answer instanceof AttemptError ? withoutResponse(base, answer) : withResponse(base, answer);
+    return answer instanceof AttemptError ? withoutResponse(base, answer) : withResponse(base, hideValues(answer, own));
   }
 
   async #request(agent: Dispatcher, delivery: OutgoingDelivery, headers: Record<string, string>): Promise<Answer> {
@@ -121,7 +122,7 @@ export class Sender {
       }),
     };
     const masked = Object.fromEntries(Object.keys(own).map((name) => [name, null]));
-    return { sent: { ...own, ...standard }, recorded: { ...masked, ...standard } };
+    return { own, sent: { ...own, ...standard }, recorded: { ...masked, ...standard } };
   }
 
   #openSigningKey(sealed: Buffer): KeyObject {

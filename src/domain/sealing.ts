@@ -9,8 +9,6 @@ import {
 } from 'node:crypto';
 
 const ALGORITHM = 'aes-256-gcm';
-/** Of a derived key. */
-const KEY_BYTES = 32;
 /** NIST SP 800-38D, section 8.2: 96 bits. */
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -19,6 +17,8 @@ const VERSION_WITHOUT_KEY_ID = 1;
 const VERSION = 2;
 /** Enough to tell a handful of keys apart. */
 const KEY_ID_BYTES = 4;
+/** Length of a derived key. */
+const DERIVED_KEY_BYTES = 32;
 /** Length of the bytes that a key's sealed values begin with: version and key ID. */
 export const SEAL_PREFIX_BYTES = 1 + KEY_ID_BYTES;
 
@@ -61,17 +61,6 @@ export class Keyring {
     return [...this.#byId.values()].map(({ prefix }) => prefix);
   }
 
-  /**
-   * Keys for another purpose, one from each, the current key's first: by HKDF-SHA-256, RFC 5869. All processes of a
-   * deployment derive the same, of 32 bytes.
-   */
-  derive(purpose: string): Uint8Array[] {
-    const info = `posthorn ${purpose}`;
-    return [...this.#byId.values()].map(
-      ({ object }) => new Uint8Array(hkdfSync('sha256', object, '', info, KEY_BYTES)),
-    );
-  }
-
   /** Seals a text for storage with AES-256-GCM: version, key ID, nonce, tag, ciphertext. */
   seal(text: string): Buffer {
     const { object, prefix } = this.#current;
@@ -94,6 +83,16 @@ export class Keyring {
     const key = this.#byId.get(idOf(prefix));
     if (!key) throw new UnknownKeyError(idOf(prefix));
     return decipher(key.object, sealed.subarray(SEAL_PREFIX_BYTES), prefix);
+  }
+
+  /**
+   * Keys for another purpose by HKDF (RFC 5869), one from each of these, the current one's first. All processes of a
+   * deployment derive the same.
+   */
+  derive(purpose: string): Uint8Array[] {
+    return [...this.#byId.values()].map(
+      ({ object }) => new Uint8Array(hkdfSync('sha256', object, '', `posthorn ${purpose}`, DERIVED_KEY_BYTES)),
+    );
   }
 
   /** Any of the keys may have sealed it. */

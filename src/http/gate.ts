@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import ipaddr from 'ipaddr.js';
 import { LRUCache } from 'lru-cache';
 import type { Authenticator, Credentials } from '../access/authenticate.ts';
-import type { Caller } from '../access/caller.ts';
+import { type Caller, countedAs } from '../access/caller.ts';
 import { RequestError } from '../errors.ts';
 import { TokenBuckets } from './token-buckets.ts';
 
@@ -56,33 +56,39 @@ export class Gate {
    *   from this address, came too often
    */
   async admit(credentials: Credentials, request: IncomingMessage, response?: ServerResponse): Promise<Caller> {
-    const caller = await this.#identify(credentials, request);
+    const secret = credentials.key ?? credentials.session ?? null;
+    const caller = await this.guard(secret, request, () => this.#options.authenticator.authenticate(credentials));
     this.#count(caller, response);
     return caller;
   }
 
-  async #identify(credentials: Credentials, request: IncomingMessage): Promise<Caller> {
-    const { authenticator, trustedProxies } = this.#options;
-    const secret = credentials.key ?? credentials.session;
-    const keyHash = secret ? hash('sha256', secret, 'base64') : '';
-    if (this.#knownKeys.has(keyHash)) {
+  /**
+   * Checks a key, and counts the check where the key is not good.
+   *
+   * @param check throws UNAUTHENTICATED where it is not
+   * @throws {RequestError} RATE_LIMITED where keys that are not good came too often from this address
+   * @throws what the check does
+   */
+  async guard<T>(secret: string | null, request: IncomingMessage, check: () => Promise<T>): Promise<T> {
+    const keyHash = secret && hash('sha256', secret, 'base64');
+    if (keyHash && this.#knownKeys.has(keyHash)) {
       try {
-        return await authenticator.authenticate(credentials);
+        return await check();
       } catch (error) {
         if (isUnauthenticated(error)) this.#knownKeys.delete(keyHash);
         throw error;
       }
     }
-    const address = findNetwork(findAddress(request, trustedProxies));
+    const address = findNetwork(findAddress(request, this.#options.trustedProxies));
     const { isTaken, waitMs } = this.#byAddress.take(address);
     if (!isTaken) {
       throw tooMany('Too many requests without a good API key came from your address. Try again later.', waitMs);
     }
     try {
-      const caller = await authenticator.authenticate(credentials);
-      this.#knownKeys.set(keyHash, true);
+      const checked = await check();
+      if (keyHash) this.#knownKeys.set(keyHash, true);
       this.#byAddress.giveBack(address);
-      return caller;
+      return checked;
     } catch (error) {
       if (!isUnauthenticated(error)) this.#byAddress.giveBack(address);
       throw error;
@@ -90,9 +96,9 @@ export class Gate {
   }
 
   /** The fields are those of the IETF's "RateLimit header fields for HTTP", draft-ietf-httpapi-ratelimit-headers-09. */
-  #count({ keyId }: Caller, response: ServerResponse | undefined) {
-    if (keyId === null || !this.#byKey) return;
-    const { isTaken, remaining, waitMs, fullInMs } = this.#byKey.take(keyId);
+  #count(caller: Caller, response: ServerResponse | undefined) {
+    if (caller.isOperator || !this.#byKey) return;
+    const { isTaken, remaining, waitMs, fullInMs } = this.#byKey.take(countedAs(caller));
     const seconds = Math.ceil((isTaken ? fullInMs : waitMs) / 1_000);
     response?.setHeader('ratelimit-policy', this.#policy);
     response?.setHeader('ratelimit', `"key";r=${remaining};t=${seconds}`);

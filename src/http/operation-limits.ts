@@ -53,7 +53,7 @@ export function limitOperations({ operationTimeoutMs, introspection }: Operation
         runInTime({
           timeoutMs: operationTimeoutMs,
           isMutation: getOperationAST(args.document, args.operationName)?.operation === 'mutation',
-          run: async (signal): Promise<ExecutionResult> => executeFn(Object.assign({ signal }, args)),
+          run: async (signal): Promise<ExecutionResult> => executeFn(Object.assign({}, args, { signal })),
         }),
       ),
   };

@@ -23,8 +23,8 @@ interface Answer {
 }
 
 export interface SessionRoutesOptions {
-  gate: Gate;
   authenticator: Authenticator;
+  gate: Gate;
   /** All that comes came over https. */
   behindTls: boolean;
   log: Log;
@@ -43,6 +43,7 @@ export async function serveSession(
     const answer = await answerSession(request, options);
     response.writeHead(answer.status, {
       'content-type': 'application/json',
+      'cache-control': 'no-store',
       ...(answer.cookies && { 'set-cookie': answer.cookies }),
     });
     response.end(answer.body && JSON.stringify(answer.body));
@@ -61,8 +62,12 @@ async function answerSession(request: IncomingMessage, options: SessionRoutesOpt
   return signIn(request, header, options);
 }
 
-async function signIn(request: IncomingMessage, header: Headers, options: SessionRoutesOptions): Promise<Answer> {
-  const secure = options.behindTls || isSecure(header);
+async function signIn(
+  request: IncomingMessage,
+  header: Headers,
+  { authenticator, gate, behindTls }: SessionRoutesOptions,
+): Promise<Answer> {
+  const secure = behindTls || isSecure(header);
   if (!secure && !isLoopback(header)) {
     return refuse(400, 'Sign in over https: over plain http the key could be read on its way.');
   }
@@ -75,9 +80,7 @@ async function signIn(request: IncomingMessage, header: Headers, options: Sessio
   if (!body.success) return refuse(400, 'Send {"key": "…"} with an API key or a browser token.');
   try {
     const { key } = body.data;
-    // Keys can't be guessed here any faster than elsewhere.
-    await options.gate.admit({ key }, request);
-    const { session, expiresAt } = await options.authenticator.openSession(key);
+    const { session, expiresAt } = await gate.guard(key, request, () => authenticator.openSession(key));
     return { status: 200, body: { expiresAt }, cookies: [writeCookie(session, { expiresAt, isSecure: secure })] };
   } catch (error) {
     if (error instanceof RequestError) return refuse(error.code === 'RATE_LIMITED' ? 429 : 401, error.message);

@@ -1,5 +1,5 @@
 import type { Authenticator } from '../access/authenticate.ts';
-import type { Caller } from '../access/caller.ts';
+import { type Caller, countedAs } from '../access/caller.ts';
 import { RequestError } from '../errors.ts';
 import type { Log } from '../log.ts';
 
@@ -86,8 +86,8 @@ export class Sessions {
 }
 
 /** Takes one of what a key may have. */
-function take(counts: Map<string, number>, { keyId }: Caller, max: number, what: string): () => void {
-  const key = keyId ?? 'operator';
+function take(counts: Map<string, number>, caller: Caller, max: number, what: string): () => void {
+  const key = countedAs(caller);
   const count = counts.get(key) ?? 0;
   if (count >= max) {
     const message = `This API key has ${max} ${what} open, which is as many as it may. Close some first.`;

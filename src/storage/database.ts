@@ -18,11 +18,11 @@ export interface Database {
 }
 
 /**
- * Opens a pool and Prisma on it. Connections are made when they are needed.
+ * Opens a pool. Connections are made when they are needed.
  *
  * @param statementTimeoutMs a statement that takes longer is ended; left out: none is
  */
-export function openDatabase(databaseUrl: string, log: Log, statementTimeoutMs?: number): Database {
+export function openPool(databaseUrl: string, log: Log, statementTimeoutMs?: number): pg.Pool {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: POOL_MAX,
@@ -36,6 +36,12 @@ export function openDatabase(databaseUrl: string, log: Log, statementTimeoutMs?:
   pool.on('error', (error) => log.warn({ error: error.message }, 'database.connection_lost'));
   // One that breaks while it is in use fails the statements sent on it; what it says beside that must not end us either.
   pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}
+
+/** Opens a pool and Prisma on it. @param statementTimeoutMs as {@link openPool} */
+export function openDatabase(databaseUrl: string, log: Log, statementTimeoutMs?: number): Database {
+  const pool = openPool(databaseUrl, log, statementTimeoutMs);
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: false }) });
   return {
     pool,

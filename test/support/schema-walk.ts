@@ -88,7 +88,11 @@ export class SchemaWalk {
     const variables: Record<string, unknown> = {};
     const owners = new Set<string>();
 
-    const selectField = (typeName: string, field: GraphQLField<unknown, unknown>, level: number): string => {
+    const selectField = (
+      typeName: string,
+      field: GraphQLField<unknown, unknown>,
+      { level, isAliased }: { level: number; isAliased: boolean },
+    ): string => {
       const slots = findSlots(typeName, field);
       if (slots.length > 0) owners.add(`${typeName}.${field.name}`);
       const given = slots.filter(({ coordinate }) => values.has(coordinate));
@@ -104,14 +108,16 @@ export class SchemaWalk {
         return [`${name}: $${variable}`];
       });
       const argsText = texts.length > 0 ? `(${texts.join(', ')})` : '';
-      return `${field.name}${argsText}${select(getNamedType(field.type), level)}`;
+      const alias = isAliased ? `${typeName}${JOINT}${field.name}: ` : '';
+      return `${alias}${field.name}${argsText}${select(getNamedType(field.type), level)}`;
     };
 
-    const select = (type: GraphQLNamedType, level: number, ambiguous = new Set<string>()): string => {
+    /** @param beside types whose fields stand beside those of this one: only what is the same may share a name */
+    const select = (type: GraphQLNamedType, level: number, beside: readonly GraphQLObjectType[] = []): string => {
       if (isLeafType(type)) return '';
       if (isAbstractType(type)) {
         const types = this.#schema.getPossibleTypes(type);
-        const parts = types.map((one) => `... on ${one.name} ${select(one, level, findAmbiguous(types))}`);
+        const parts = types.map((one) => `... on ${one.name} ${select(one, level, types)}`);
         return ` { __typename ${parts.join(' ')} }`;
       }
       const fields = Object.values((type as GraphQLObjectType).getFields());
@@ -120,44 +126,41 @@ export class SchemaWalk {
         (field) => level < LEVELS || (field.name === 'id' && isLeafType(getNamedType(field.type))),
       );
       const isDeep = level >= LEVELS && IS_BETWEEN.test(type.name);
-      const texts = (isDeep ? [] : chosen).map((field) => {
-        const alias = ambiguous.has(field.name) ? `${type.name}${JOINT}${field.name}: ` : '';
-        return alias + selectField(type.name, field, next);
-      });
-      return ` { __typename ${texts.join(' ')} }`;
+      return ` { __typename ${(isDeep ? [] : chosen).map((field) => selectField(type.name, field, { level: next, isAliased: hasOtherBeside(field, beside) })).join(' ')} }`;
     };
 
     const [typeName] = root.coordinate.split('.') as [string];
     const isAnything = isAbstractType(getNamedType(root.field.type)) && root.operation === 'query';
     // An object of any type has many fields; what a subscription gives stands one level lower, in a batch.
     const level = isAnything ? 1 : root.operation === 'subscription' ? -1 : 0;
-    const selection = selectField(typeName, root.field, level);
+    const selection = selectField(typeName, root.field, { level, isAliased: true });
     const declarations = [...declared].map(([name, type]) => `$${name}: ${type}`).join(', ');
     const query = `${root.operation}${declarations && ` (${declarations})`} { ${selection} }`;
     return { query, variables, owners };
   }
 }
 
-/** Names of fields that objects of these types have with different types: side by side they need aliases. */
-function findAmbiguous(types: readonly GraphQLObjectType[]): Set<string> {
-  const typeOf = new Map<string, string>();
-  const ambiguous = new Set<string>();
-  for (const { name, type } of types.flatMap((one) => Object.values(one.getFields()))) {
-    if ((typeOf.get(name) ?? String(type)) !== String(type)) ambiguous.add(name);
-    typeOf.set(name, String(type));
-  }
-  return ambiguous;
-}
-
-/** The fields of objects in an answer to a built operation, `Type.field`. */
+/** The fields that an answer to a built operation has: the types of its objects tell, or the names of its values. */
 export function findCovered(answer: unknown, covered: Set<string>): void {
   if (typeof answer !== 'object' || answer === null) return;
-  const { __typename: type } = answer as { __typename?: string };
+  const { __typename: typeName } = answer as { __typename?: string };
   for (const [name, value] of Object.entries(answer)) {
-    if (type) covered.add(`${type}.${name.split(JOINT).at(-1)}`);
+    const [type, field] = name.split(JOINT);
+    if (type && field) covered.add(`${type}.${field}`);
+    else if (typeName) covered.add(`${typeName}.${name}`);
     findCovered(value, covered);
   }
 }
+
+/** Whether another type has something else under the name of a field. */
+const hasOtherBeside = (
+  { name, type }: GraphQLField<unknown, unknown>,
+  beside: readonly GraphQLObjectType[],
+): boolean =>
+  beside.some((other) => {
+    const same = other.getFields()[name];
+    return same !== undefined && (String(same.type) !== String(type) || !isLeafType(getNamedType(type)));
+  });
 
 function findSlots(typeName: string, field: GraphQLField<unknown, unknown>): Slot[] {
   const owner = `${typeName}.${field.name}`;
