@@ -139,7 +139,7 @@ describe('events that wait to be stored', () => {
       const calls = Array.from({ length: 20 }, () => publisher.publishAll(tenant, makeEvents('failed.first', 1_000)));
       const results = await Promise.allSettled(calls);
       const messages = results.map((result) => result.status === 'rejected' && result.reason.message);
-      expect(messages.every((message) => message && message.includes('may be stored or not'))).toBe(true);
+      expect(messages.every((message) => String(message).includes('may be stored or not'))).toBe(true);
     }
     isBroken = false;
     await publisher.publishAll(tenant, makeEvents('failed.first', 3));
