@@ -143,6 +143,7 @@ export async function openScene({ disaster, isLong, hasBadEndpoints, cleanUps }:
   await createEndpoints(scene);
   scene.follower = follow(scene);
   cleanUps.push(() => scene.follower.stop());
+  cleanUps.push(() => scene.publishers.abandon());
   scene.publishers.start();
   await sleep(WARM_UP_MS);
   return scene;
