@@ -85,7 +85,13 @@ export class StartupError extends Error {
 /** The caller is unknown, lacks a right, or asked for too much: a top-level error of the request. */
 export class RequestError extends Error {
   override readonly name = 'RequestError';
-  readonly code: 'UNAUTHENTICATED' | 'FORBIDDEN' | 'BAD_USER_INPUT' | 'RATE_LIMITED' | 'CURSOR_EXPIRED';
+  readonly code:
+    | 'UNAUTHENTICATED'
+    | 'FORBIDDEN'
+    | 'BAD_USER_INPUT'
+    | 'RATE_LIMITED'
+    | 'CURSOR_EXPIRED'
+    | 'OPERATION_TIMEOUT';
   /** With RATE_LIMITED: after so long it is worth another try. */
   readonly retryAfterMs: number | undefined;
 

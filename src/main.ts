@@ -1,37 +1,38 @@
-import { createSecretKey } from 'node:crypto';
 import { Authenticator } from './access/authenticate.ts';
 import { type Config, readProcessConfig } from './config.ts';
 import { Courier } from './deliver/courier.ts';
 import { Dispatcher } from './deliver/dispatcher.ts';
-import { FailureStreaks } from './deliver/failure-streaks.ts';
 import { LaneRunner } from './deliver/lane-runner.ts';
 import { Recorder } from './deliver/recorder.ts';
 import { Retention } from './deliver/retention.ts';
 import { Scheduler } from './deliver/scheduler.ts';
 import { Sender } from './deliver/sender.ts';
 import { StatsKeeper } from './deliver/stats-keeper.ts';
-import { makeAddressPolicy } from './domain/address.ts';
+import { makeTargetPolicy } from './domain/target-policy.ts';
 import { Endpoints } from './endpoints/endpoints.ts';
 import { StartupError } from './errors.ts';
 import type { Services } from './graphql/context.ts';
 import { startHttpServer } from './http/server.ts';
 import { ChangeFeed } from './live/change-feed.ts';
+import { EndpointFeed } from './live/endpoint-feed.ts';
 import { HealthWatches } from './live/health-watch.ts';
 import { StatsWatches } from './live/stats-watch.ts';
 import { createLog, type Log } from './log.ts';
+import { Announcer } from './publish/announcer.ts';
 import { Publisher } from './publish/publisher.ts';
 import { DeliveryQueue } from './queue/delivery-queue.ts';
 import { checkEncryptionKey } from './storage/check-encryption-key.ts';
-import { openDataDir } from './storage/data-dir.ts';
-import { openDatabase } from './storage/database.ts';
-import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
+import { openDatabase, openPool } from './storage/database.ts';
 import { migrate } from './storage/migrate.ts';
 import { readEndpointHealth } from './storage/read-endpoint-health.ts';
 import { readLiveCounts } from './storage/read-live-counts.ts';
 import { readWaiting } from './storage/read-waiting.ts';
 import { Signals } from './storage/signals.ts';
+import { makeKeyring, openStore, type Store } from './storage/store.ts';
 
 const USER_AGENT = 'Posthorn/0.1.0';
+/** Statements end so long after the time of the operation that they are for: first its caller is told. */
+const STATEMENT_GRACE_MS = 1_000;
 
 /** A running Posthorn. */
 export interface Posthorn {
@@ -68,14 +69,19 @@ async function startParts(
   stops: (() => Promise<unknown>)[],
   stopAll: () => Promise<void>,
 ): Promise<Posthorn> {
-  const { databaseUrl, rootKey, encryptionKey, newRootKey } = await openStore(config, stops);
+  const store = await openStore(config, stops);
+  const { databaseUrl } = store;
+  const { rootKey, newRootKey } = findRootKey(config, store);
+  const keyring = makeKeyring(config, store);
   // Behind a pooler in transaction mode, locks and LISTEN need a connection of their own to Postgres.
   const directUrl = config.directDatabaseUrl ?? databaseUrl;
+  const isPooled = config.directDatabaseUrl !== null;
   await migrate(directUrl);
-  const database = openDatabase(databaseUrl, log, { isPooled: config.directDatabaseUrl !== null });
-  stops.push(() => database.close());
-  const { pool, prisma } = database;
-  await checkEncryptionKey(pool, encryptionKey);
+  // What is done for callers has a pool of its own: none of its statements runs on when nobody waits for it any more, and
+  // however much is asked, outcomes are recorded.
+  const pool = openPool(databaseUrl, log, { isPooled });
+  stops.push(() => pool.end());
+  await checkEncryptionKey(pool, keyring);
 
   const signals = new Signals({ databaseUrl: directUrl, pool, log });
   stops.push(() => signals.stop());
@@ -85,24 +91,26 @@ async function startParts(
   stops.push(() => queue.stop());
   await queue.start();
   const deliveries = { pool, queue, signals };
+  const targetPolicy = makeTargetPolicy(config);
 
   let hasFinished = true;
   if (isWorker) {
     const sender = new Sender({
-      encryptionKey,
-      addressPolicy: makeAddressPolicy(config.allowedNetworks),
+      keyring,
+      targetPolicy,
+      proxyUrl: config.proxyUrl,
       userAgent: USER_AGENT,
     });
     stops.push(() => sender.close());
-    const recorder = new Recorder({ ...deliveries, log });
-    const streaks = new FailureStreaks();
-    const courier = new Courier({ sender, recorder, streaks, log });
+    const recorder = new Recorder({ ...deliveries, log, disableAfterMs: config.disableFailingAfterMs });
+    const courier = new Courier({ sender, recorder, log });
     const parts = [
-      new Dispatcher({ ...deliveries, courier, streaks, log }),
-      new LaneRunner({ pool, courier, streaks, signals, log }),
+      new Dispatcher({ ...deliveries, courier, log }),
+      new LaneRunner({ pool, courier, signals, log }),
       new Scheduler({ ...deliveries, log }),
       new Retention({ pool, log, retentionDays: config.retentionDays }),
       new StatsKeeper({ pool, log }),
+      new Announcer({ ...deliveries, log }),
     ];
     stops.push(async () => {
       const stopped = Promise.all(parts.map((part) => part.stop())).then(() => true);
@@ -114,11 +122,22 @@ async function startParts(
 
   let services: Services | null = null;
   if (config.role !== 'worker') {
+    const api = openDatabase(databaseUrl, log, {
+      isPooled,
+      statementTimeoutMs: config.operationTimeoutMs + STATEMENT_GRACE_MS,
+    });
+    stops.push(() => api.close());
+    const { pool, prisma } = api;
+    const deliveries = { pool, queue, signals };
     const publisher = new Publisher({ ...deliveries, log });
     const feed = new ChangeFeed({ pool, log, countPendingEvents: () => publisher.pendingEvents });
     signals.on('posthorn_changes', () => feed.wake());
     await feed.start();
     stops.push(() => feed.stop());
+    const endpointFeed = new EndpointFeed({ pool, log });
+    signals.on('posthorn_changes', () => endpointFeed.wake());
+    endpointFeed.start();
+    stops.push(() => endpointFeed.stop());
     const stats = new StatsWatches({
       readCounts: (range) => readLiveCounts(pool, range),
       readWaiting: (environmentId, endpointId) => readWaiting(pool, environmentId, endpointId),
@@ -127,16 +146,28 @@ async function startParts(
     stops.push(() => stats.stop());
     const health = new HealthWatches({ readHealth: (endpointIds) => readEndpointHealth(pool, endpointIds), log });
     stops.push(() => health.stop());
-    const endpoints = new Endpoints({ prisma, encryptionKey });
-    const authenticator = new Authenticator(database, rootKey);
-    services = { prisma, authenticator, publisher, endpoints, deliveries, feed, stats, health, log };
+    const { complexityMax } = config;
+    const endpoints = new Endpoints({ prisma, signals, keyring, targetPolicy });
+    const authenticator = new Authenticator(api, { rootKey, keyring });
+    services = {
+      prisma,
+      authenticator,
+      publisher,
+      endpoints,
+      deliveries,
+      feed,
+      endpointFeed,
+      stats,
+      health,
+      complexityMax,
+      log,
+    };
   }
   const server = await startHttpServer({
     host: config.host,
     port: config.port,
     services,
-    graphiql: !config.production,
-    sessionLimits: config,
+    limits: config,
     checkReady: async () => void (await pool.query('select 1')),
     log,
   });
@@ -152,23 +183,10 @@ async function startParts(
   };
 }
 
-/** The database and the keys: as given, or those of the embedded default. */
-async function openStore(config: Config, stops: (() => Promise<unknown>)[]) {
-  if (config.databaseUrl !== null) {
-    const encryptionKey = createSecretKey(config.encryptionKey as Uint8Array);
-    return { databaseUrl: config.databaseUrl, rootKey: config.rootKey, encryptionKey, newRootKey: null };
-  }
-  const dataDir = await openDataDir(config.dataDir);
-  stops.push(dataDir.release);
-  const { databasePassword, rootKey, encryptionKey } = dataDir.keys;
-  const postgres = await startEmbeddedPostgres({ path: dataDir.path, password: databasePassword });
-  stops.push(() => postgres.stop());
-  return {
-    databaseUrl: postgres.url,
-    rootKey: config.rootKey ?? rootKey,
-    encryptionKey: createSecretKey(config.encryptionKey ?? Buffer.from(encryptionKey, 'base64')),
-    newRootKey: dataDir.isNew && config.rootKey === null ? rootKey : null,
-  };
+/** The operator's key: as given, or that of the embedded default. */
+function findRootKey({ rootKey }: Config, { dataDir }: Store) {
+  if (rootKey !== null || !dataDir) return { rootKey, newRootKey: null };
+  return { rootKey: dataDir.keys.rootKey, newRootKey: dataDir.isNew ? dataDir.keys.rootKey : null };
 }
 
 /** @returns false where the time ran out first */

@@ -8,7 +8,7 @@ const receiver = useReceiver();
 
 const VIEWER = '{ viewer { organization { id name } environment { id name } scopes } }';
 const CREATE_KEY = `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { __typename
-  ... on CreateApiKeyPayload { secret apiKey { id name scopes environment { id } createdAt lastUsedAt expiresAt revokedAt } }
+  ... on CreateApiKeyPayload { secret apiKey { id name prefix scopes environment { id } createdAt lastUsedAt expiresAt revokedAt } }
   ... on InvalidInputError { issues { path message } } } }`;
 const REVOKE_KEY = `mutation ($id: ID!) { revokeApiKey(input: { apiKeyId: $id }) { __typename
   ... on RevokeApiKeyPayload { apiKey { id revokedAt } } } }`;
@@ -162,6 +162,7 @@ describe('a key', () => {
     expect(apiKey).toEqual({
       id: expect.stringMatching(/^key_/),
       name: 'billing',
+      prefix: secret.slice(0, 12),
       scopes: ['EVENTS_PUBLISH'],
       environment: { id: tenant.environmentId },
       createdAt: expect.stringMatching(/Z$/),
@@ -171,6 +172,13 @@ describe('a key', () => {
     });
     const read = await bed.ask(READ_KEY, { id: apiKey.id }, { key: tenant.key });
     expect(read).toEqual({ name: 'billing', scopes: ['EVENTS_PUBLISH'], lastUsedAt: null, expiresAt, revokedAt: null });
+  });
+
+  it('that was made before beginnings were kept has none', async () => {
+    const { apiKey } = await createKey();
+    await bed.database.query(`update api_keys set prefix = null where prefix = $1`, [apiKey.prefix]);
+    const read = await bed.ask('query ($id: ID!) { node(id: $id) { ... on ApiKey { prefix } } }', { id: apiKey.id });
+    expect(read).toEqual({ prefix: null });
   });
 
   it('remembers when it was last used', async () => {
@@ -261,6 +269,7 @@ const FIELDS: [field: string, scopes: string[], document: string][] = [
     [
       ['createEnvironment', 'API_KEYS_MANAGE', `organizationId: "org_${NO}", name: "x"`],
       ['createApiKey', 'API_KEYS_MANAGE', `environmentId: "env_${NO}", name: "x", scopes: [API_KEYS_MANAGE]`],
+      ['createBrowserToken', 'DELIVERIES_READ', `endpointId: "ep_${NO}"`],
       ['revokeApiKey', 'API_KEYS_MANAGE', `apiKeyId: "key_${NO}"`],
       ['createEndpoint', 'ENDPOINTS_MANAGE', 'url: "nonsense"'],
       ['updateEndpoint', 'ENDPOINTS_MANAGE', `endpointId: "ep_${NO}"`],

@@ -18,6 +18,7 @@ const bed = useTestBed({ role: 'api' });
 const tenant = {
   organizationId: '00000000-0000-7000-8000-000000000001',
   environmentId: '00000000-0000-7000-8000-000000000002',
+  endpointId: null,
 };
 const signals = { send: () => {} } as unknown as Signals;
 const log = createLog('silent');
@@ -37,7 +38,7 @@ beforeAll(async () => {
   pool.on('connect', (client) => client.on('error', () => {}));
   queue = new DeliveryQueue({ pool, log, supervise: false });
   await queue.start();
-  await bed.createEndpoint({ url: 'http://127.0.0.1:9/', eventTypes: ['wanted.*'] });
+  await bed.createEndpoint({ url: 'http://127.0.0.1:2/', eventTypes: ['wanted.*'] });
 });
 
 afterEach(async () => {

@@ -61,7 +61,7 @@ beforeAll(async () => {
 const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000).toISOString();
 
 /** Leases, and what is counted a little later from the rest. */
-const ASIDE = ['lanes', 'workers', 'delivery_stats', 'delivery_gauges', 'stats_position'];
+const ASIDE = ['lanes', 'workers', 'delivery_stats', 'delivery_gauges', 'stats_position', 'announcements_position'];
 
 /** What is stored: count and content of every table of Posthorn's own, some aside, and the number of jobs. */
 async function readStore(): Promise<Record<string, string>> {
@@ -403,12 +403,21 @@ describe('endpoints', () => {
     `whsec_${base64(32)} `,
     `whsec_${base64(32).replace('=', '')}`,
     `whsec_${Buffer.alloc(33, 255).toString('base64url')}`,
+    `whsk_${base64(31)}`,
+    `whsk_${base64(64)}`,
+    `whpk_${base64(32)}`,
   ];
 
   it.each(SECRETS)('the secret %j is refused, new or in rotation', async (secret) => {
-    const message = /^must be "whsec_" and base64 of 24 to 64 bytes\.$/;
+    const message = /^must be "whsec_" and base64 of 24 to 64 bytes, or "whsk_" and base64 of an Ed25519 private key/;
     await expectRefused('createEndpoint', { url: URL_OK, secret }, 'secret', message);
     await expectRefused('rotateEndpointSecret', { endpointId: known.ep, secret }, 'secret', message);
+  });
+
+  it('a secret that signs in another way than the one asked for is refused, new or in rotation', async () => {
+    const given = { secret: SECRET_OK, signatureKind: 'ED25519' };
+    await expectRefused('createEndpoint', { url: URL_OK, ...given }, 'signatureKind', /HMAC_SHA256/);
+    await expectRefused('rotateEndpointSecret', { endpointId: known.ep, ...given }, 'signatureKind', /HMAC_SHA256/);
   });
 
   it.each([-1, 604_801])('an overlap of %d s is refused', async (overlapSeconds) => {

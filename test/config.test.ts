@@ -1,11 +1,13 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ENCRYPTION_KEY_BYTES, ROOT_KEY_MIN_CHARS, readConfig, readProcessConfig } from '../src/config.ts';
 import { makeAddressPolicy } from '../src/domain/address.ts';
+import { makeTargetPolicy } from '../src/domain/target-policy.ts';
 import { StartupError } from '../src/errors.ts';
 
 const DATABASE_URL = 'postgresql://user:password@db:5432/posthorn';
 const POSTHORN_ROOT_KEY = 'r'.repeat(ROOT_KEY_MIN_CHARS);
 const POSTHORN_ENCRYPTION_KEY = Buffer.alloc(ENCRYPTION_KEY_BYTES, 7).toString('base64');
+const OLD_KEYS = [8, 9].map((byte) => Buffer.alloc(ENCRYPTION_KEY_BYTES, byte).toString('base64'));
 const KEYS = { POSTHORN_ROOT_KEY, POSTHORN_ENCRYPTION_KEY };
 
 /** The message with which a configuration is refused; null: it is taken. */
@@ -28,14 +30,27 @@ describe('with nothing set', () => {
     port: 4000,
     rootKey: null,
     encryptionKey: null,
+    oldEncryptionKeys: [],
+    proxyUrl: null,
     allowedNetworks: ['127.0.0.0/8', '::1/128'],
+    allowedHosts: [],
+    deniedPorts: null,
     role: 'all',
     production: false,
     logLevel: 'info',
     shutdownTimeoutMs: 20_000,
     retentionDays: 30,
+    disableFailingAfterMs: 432_000_000,
     connectionsPerKeyMax: 2_000,
     subscriptionsPerKeyMax: 5_000,
+    complexityMax: 50_000,
+    operationTimeoutMs: 30_000,
+    requestTimeoutMs: 60_000,
+    requestsPerSecondMax: 1_000,
+    trustedProxies: 0,
+    corsOrigins: ['*'],
+    introspection: true,
+    behindTls: false,
   };
 
   it('the defaults are those of a first try: embedded Postgres, loopback may be reached', () => {
@@ -44,7 +59,8 @@ describe('with nothing set', () => {
 
   it('a variable that is empty counts as not set', () => {
     const names = ['DATABASE_URL', 'PORT', 'HOST', 'NODE_ENV'];
-    const own = ['ROOT_KEY', 'ENCRYPTION_KEY', 'ALLOWED_NETWORKS', 'ROLE', 'DATA_DIR', 'LOG_LEVEL'];
+    const sealed = ['ROOT_KEY', 'ENCRYPTION_KEY', 'OLD_ENCRYPTION_KEYS', 'PROXY_URL'];
+    const own = [...sealed, 'ALLOWED_NETWORKS', 'ALLOWED_HOSTS', 'DENIED_PORTS', 'ROLE', 'DATA_DIR', 'LOG_LEVEL'];
     const empty = [...names, ...own.map((name) => `POSTHORN_${name}`)].map((name) => [name, '']);
     expect(readConfig(Object.fromEntries(empty))).toEqual(DEFAULTS);
   });
@@ -78,14 +94,27 @@ describe('with everything set', () => {
       HOST: '0.0.0.0',
       POSTHORN_ROOT_KEY,
       POSTHORN_ENCRYPTION_KEY,
+      POSTHORN_OLD_ENCRYPTION_KEYS: ` ${OLD_KEYS.join(' , ')},`,
+      POSTHORN_PROXY_URL: 'https://user:pass%20word@proxy.example:3128',
       POSTHORN_ALLOWED_NETWORKS: ' 10.0.0.0/8 , fd00::/8,',
+      POSTHORN_ALLOWED_HOSTS: 'hooks.internal, *.example.internal',
+      POSTHORN_DENIED_PORTS: '25, 5432',
       POSTHORN_ROLE: 'api',
       POSTHORN_DATA_DIR: '/var/lib/posthorn',
       POSTHORN_LOG_LEVEL: 'debug',
       POSTHORN_SHUTDOWN_TIMEOUT_MS: '500',
       POSTHORN_RETENTION_DAYS: '7',
+      POSTHORN_DISABLE_FAILING_AFTER_DAYS: '3',
       POSTHORN_CONNECTIONS_PER_KEY: '10',
       POSTHORN_SUBSCRIPTIONS_PER_KEY: '20',
+      POSTHORN_MAX_COMPLEXITY: '30',
+      POSTHORN_OPERATION_TIMEOUT_MS: '4000',
+      POSTHORN_REQUEST_TIMEOUT_MS: '5000',
+      POSTHORN_REQUESTS_PER_SECOND: '60',
+      POSTHORN_TRUST_PROXY: '2',
+      POSTHORN_CORS_ORIGINS: 'https://app.example.com, http://localhost:3000',
+      POSTHORN_INTROSPECTION: 'on',
+      POSTHORN_BEHIND_TLS: 'on',
       NODE_ENV: 'production',
     });
     expect(config).toEqual({
@@ -95,14 +124,27 @@ describe('with everything set', () => {
       host: '0.0.0.0',
       rootKey: POSTHORN_ROOT_KEY,
       encryptionKey: new Uint8Array(ENCRYPTION_KEY_BYTES).fill(7),
+      oldEncryptionKeys: [8, 9].map((byte) => new Uint8Array(ENCRYPTION_KEY_BYTES).fill(byte)),
+      proxyUrl: 'https://user:pass%20word@proxy.example:3128',
       allowedNetworks: ['10.0.0.0/8', 'fd00::/8'],
+      allowedHosts: ['hooks.internal', '*.example.internal'],
+      deniedPorts: [25, 5432],
       role: 'api',
       dataDir: '/var/lib/posthorn',
       logLevel: 'debug',
       shutdownTimeoutMs: 500,
       retentionDays: 7,
+      disableFailingAfterMs: 259_200_000,
       connectionsPerKeyMax: 10,
       subscriptionsPerKeyMax: 20,
+      complexityMax: 30,
+      operationTimeoutMs: 4_000,
+      requestTimeoutMs: 5_000,
+      requestsPerSecondMax: 60,
+      trustedProxies: 2,
+      corsOrigins: ['https://app.example.com', 'http://localhost:3000'],
+      introspection: true,
+      behindTls: true,
       production: true,
     });
   });
@@ -110,12 +152,24 @@ describe('with everything set', () => {
   it.each<Record<string, string>>([
     { PORT: '0' },
     { PORT: '65535' },
+    { POSTHORN_ALLOWED_HOSTS: 'localhost' },
+    { POSTHORN_ALLOWED_HOSTS: 'a_b.xn--caf-dma.example,*.local,10.example' },
+    { POSTHORN_DENIED_PORTS: 'none' },
+    { POSTHORN_DENIED_PORTS: '0,65535' },
     { POSTHORN_ROLE: 'all' },
+    { POSTHORN_PROXY_URL: 'http://10.0.0.1:3128/' },
+    { POSTHORN_PROXY_URL: 'http://[fd00::1]' },
+    { POSTHORN_OLD_ENCRYPTION_KEYS: POSTHORN_ENCRYPTION_KEY },
     { POSTHORN_ROLE: 'worker' },
     { POSTHORN_LOG_LEVEL: 'silent' },
     { POSTHORN_SHUTDOWN_TIMEOUT_MS: '0' },
     { POSTHORN_RETENTION_DAYS: '1' },
+    { POSTHORN_DISABLE_FAILING_AFTER_DAYS: '1' },
+    { POSTHORN_DISABLE_FAILING_AFTER_DAYS: 'off' },
     { POSTHORN_CONNECTIONS_PER_KEY: '1', POSTHORN_SUBSCRIPTIONS_PER_KEY: '1000000' },
+    { POSTHORN_OPERATION_TIMEOUT_MS: '100', POSTHORN_REQUEST_TIMEOUT_MS: '600000' },
+    { POSTHORN_MAX_COMPLEXITY: '1', POSTHORN_REQUESTS_PER_SECOND: '1000000', POSTHORN_TRUST_PROXY: '10' },
+    { POSTHORN_CORS_ORIGINS: '*', POSTHORN_INTROSPECTION: 'off', POSTHORN_BEHIND_TLS: 'off' },
     { ...KEYS, DATABASE_URL: 'postgres://db/posthorn' },
   ])('%j is taken', (env) => {
     expect(findFault(env)).toBeNull();
@@ -136,19 +190,56 @@ describe('a value that is wrong', () => {
     ['POSTHORN_ENCRYPTION_KEY', Buffer.alloc(31).toString('base64'), 'openssl rand -base64 32'],
     ['POSTHORN_ENCRYPTION_KEY', Buffer.alloc(33).toString('base64'), 'openssl rand -base64 32'],
     ['POSTHORN_ENCRYPTION_KEY', Buffer.alloc(32).toString('hex'), 'openssl rand -base64 32'],
+    ['POSTHORN_OLD_ENCRYPTION_KEYS', `${OLD_KEYS[0]},short`, 'separated by commas'],
+    ['POSTHORN_OLD_ENCRYPTION_KEYS', OLD_KEYS.join(' '), 'separated by commas'],
+    ['POSTHORN_OLD_ENCRYPTION_KEYS', Array(11).fill(OLD_KEYS[0]).join(), '10 at most'],
+    ['POSTHORN_PROXY_URL', 'proxy:3128', 'http://user:password@host:port'],
+    ['POSTHORN_PROXY_URL', 'socks5://proxy:1080', 'http://user:password@host:port'],
+    ['POSTHORN_PROXY_URL', 'http://proxy:3128/path', 'without a path'],
+    ['POSTHORN_PROXY_URL', 'http://proxy:3128?x', 'without a path'],
+    ['POSTHORN_PROXY_URL', 'http://user:100%@proxy:3128', 'http://user:password@host:port'],
     ['POSTHORN_ALLOWED_NETWORKS', 'localhost', '10.0.0.0/8,fd00::/8'],
     ['POSTHORN_ALLOWED_NETWORKS', '10.0.0.1', '10.0.0.0/8,fd00::/8'],
     ['POSTHORN_ALLOWED_NETWORKS', '10.0.0.0/33', '10.0.0.0/8,fd00::/8'],
     ['POSTHORN_ALLOWED_NETWORKS', '10.0.0.0/8 fd00::/8', '10.0.0.0/8,fd00::/8'],
     ['POSTHORN_ALLOWED_NETWORKS', '10.0.0.0/8,fd00::/129', '10.0.0.0/8,fd00::/8'],
+    ['POSTHORN_ALLOWED_HOSTS', '10.0.0.1', 'POSTHORN_ALLOWED_NETWORKS'],
+    ['POSTHORN_ALLOWED_HOSTS', '[::1]', 'POSTHORN_ALLOWED_NETWORKS'],
+    ['POSTHORN_ALLOWED_HOSTS', '2130706433', 'POSTHORN_ALLOWED_NETWORKS'],
+    ['POSTHORN_ALLOWED_HOSTS', '*', 'hooks.example.internal,*.example.internal'],
+    ['POSTHORN_ALLOWED_HOSTS', '*.', 'hooks.example.internal,*.example.internal'],
+    ['POSTHORN_ALLOWED_HOSTS', 'a.*.internal', 'hooks.example.internal,*.example.internal'],
+    ['POSTHORN_ALLOWED_HOSTS', 'hooks.internal:8080', 'hooks.example.internal,*.example.internal'],
+    ['POSTHORN_ALLOWED_HOSTS', 'https://hooks.internal', 'hooks.example.internal,*.example.internal'],
+    ['POSTHORN_ALLOWED_HOSTS', 'a.internal b.internal', 'hooks.example.internal,*.example.internal'],
+    ['POSTHORN_DENIED_PORTS', '65536', 'none to deny none'],
+    ['POSTHORN_DENIED_PORTS', '22-25', 'none to deny none'],
+    ['POSTHORN_DENIED_PORTS', 'ssh', 'none to deny none'],
+    ['POSTHORN_DENIED_PORTS', 'none,22', 'none to deny none'],
+    ['POSTHORN_DENIED_PORTS', ',', 'none to deny none'],
     ['POSTHORN_ROLE', 'API', 'all, api or worker'],
     ['POSTHORN_LOG_LEVEL', 'loud', 'trace, debug, info, warn, error or silent'],
     ['POSTHORN_SHUTDOWN_TIMEOUT_MS', '20s', 'milliseconds'],
     ['POSTHORN_CONNECTIONS_PER_KEY', '0', 'from 1 to 1000000'],
     ['POSTHORN_SUBSCRIPTIONS_PER_KEY', 'many', 'from 1 to 1000000'],
     ['POSTHORN_RETENTION_DAYS', '0', 'from 1 to 36500'],
+    ['POSTHORN_DISABLE_FAILING_AFTER_DAYS', '0', 'from 1 to 365, or off'],
+    ['POSTHORN_DISABLE_FAILING_AFTER_DAYS', '400', 'from 1 to 365, or off'],
+    ['POSTHORN_DISABLE_FAILING_AFTER_DAYS', 'never', 'from 1 to 365, or off'],
     ['POSTHORN_RETENTION_DAYS', '40000', 'from 1 to 36500'],
     ['POSTHORN_RETENTION_DAYS', 'a month', 'from 1 to 36500'],
+    ['POSTHORN_MAX_COMPLEXITY', '0', 'from 1 to 1000000000'],
+    ['POSTHORN_OPERATION_TIMEOUT_MS', '99', 'milliseconds from 100 to 600000'],
+    ['POSTHORN_REQUEST_TIMEOUT_MS', '1m', 'milliseconds from 100 to 600000'],
+    ['POSTHORN_REQUESTS_PER_SECOND', 'none', 'off, or a number from 0 to 1000000'],
+    ['POSTHORN_REQUESTS_PER_SECOND', '1000001', 'off, or a number from 0 to 1000000'],
+    ['POSTHORN_TRUST_PROXY', 'true', 'a number of proxies from 0 to 10'],
+    ['POSTHORN_CORS_ORIGINS', 'app.example.com', 'https://app.example.com'],
+    ['POSTHORN_CORS_ORIGINS', 'https://app.example.com/', 'https://app.example.com'],
+    ['POSTHORN_CORS_ORIGINS', 'https://*.example.com', 'https://app.example.com'],
+    ['POSTHORN_CORS_ORIGINS', 'null', 'https://app.example.com'],
+    ['POSTHORN_INTROSPECTION', 'yes', 'on or off'],
+    ['POSTHORN_BEHIND_TLS', '1', 'on or off'],
   ])('is refused by the name of its variable, with what to do: %s=%s', (name, value, advice) => {
     const fault = findFault({ ...KEYS, [name]: value });
     expect(fault).toMatch(new RegExp(`^${name} must `));
@@ -156,8 +247,15 @@ describe('a value that is wrong', () => {
   });
 
   it('is not repeated in the message where it is a secret', () => {
-    const env = { POSTHORN_ROOT_KEY: 'my-short-secret', DATABASE_URL: 'mysql://user:hunter2@db/x' };
-    expect(findFault(env)).not.toMatch(/my-short-secret|hunter2/);
+    const env = {
+      POSTHORN_ROOT_KEY: 'my-short-secret',
+      DATABASE_URL: 'mysql://user:hunter2@db/x',
+      POSTHORN_PROXY_URL: 'ftp://user:hunter3@proxy',
+      POSTHORN_OLD_ENCRYPTION_KEYS: 'my-old-key',
+    };
+    const fault = findFault(env);
+    for (const name of Object.keys(env)) expect(fault).toContain(name);
+    expect(fault).not.toMatch(/my-short-secret|hunter|my-old-key/);
   });
 });
 
@@ -169,6 +267,8 @@ describe('several faults', () => {
       POSTHORN_ROOT_KEY: 'short',
       POSTHORN_ENCRYPTION_KEY: 'short',
       POSTHORN_ALLOWED_NETWORKS: 'everything',
+      POSTHORN_ALLOWED_HOSTS: '*',
+      POSTHORN_DENIED_PORTS: 'all',
       POSTHORN_ROLE: 'boss',
       POSTHORN_LOG_LEVEL: 'loud',
       POSTHORN_SHUTDOWN_TIMEOUT_MS: 'soon',
@@ -252,6 +352,38 @@ describe('the networks that deliveries may reach though they are not public', ()
       expect(() => makeAddressPolicy(allowedNetworks)).not.toThrow();
     },
   );
+});
+
+describe('the hosts and ports that deliveries may and may not reach', () => {
+  it.each<[string, string[]]>([
+    ['hooks.internal', ['hooks.internal']],
+    [' Hooks.Internal. , *.example.internal,', ['Hooks.Internal.', '*.example.internal']],
+  ])('are taken by the target policy where the configuration takes them: %s', (hosts, expected) => {
+    const { allowedHosts } = readConfig({ POSTHORN_ALLOWED_HOSTS: hosts });
+    expect(allowedHosts).toEqual(expected);
+    const policy = makeTargetPolicy({ allowedNetworks: [], allowedHosts, deniedPorts: null });
+    expect(policy.mayConnect('hooks.internal', '10.0.0.1')).toBe(true);
+  });
+
+  it('are all ports with the word none, which is more than an empty variable can say', () => {
+    expect(readConfig({ POSTHORN_DENIED_PORTS: 'none' }).deniedPorts).toEqual([]);
+    expect(readConfig({ POSTHORN_DENIED_PORTS: '' }).deniedPorts).toBeNull();
+  });
+});
+
+describe('in production', () => {
+  const production = { ...KEYS, NODE_ENV: 'production' };
+
+  it('the schema is not told and no other origin may ask, unless that is set', () => {
+    expect(readConfig(production)).toMatchObject({ introspection: false, corsOrigins: [] });
+    expect(
+      readConfig({ ...production, POSTHORN_INTROSPECTION: 'on', POSTHORN_CORS_ORIGINS: 'https://a.example' }),
+    ).toMatchObject({ introspection: true, corsOrigins: ['https://a.example'] });
+  });
+
+  it.each(['off', '0'])('POSTHORN_REQUESTS_PER_SECOND=%s is no limit', (text) => {
+    expect(readConfig({ ...production, POSTHORN_REQUESTS_PER_SECOND: text }).requestsPerSecondMax).toBeNull();
+  });
 });
 
 describe('the configuration of this process', () => {

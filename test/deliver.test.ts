@@ -335,10 +335,10 @@ describe('no answer', () => {
     expect(attempt).toMatchObject({ ...withoutResponse, error: { code: 'CONNECTION' } });
   });
 
-  it('from a server that does not speak HTTP is a failed CONNECTION', async () => {
+  it('from a server that does not speak HTTP is an INVALID_RESPONSE', async () => {
     const url = await serveRaw('220 mail.example.com ESMTP\r\n');
     const { attempt } = await sendOnce({ url });
-    expect(attempt).toMatchObject({ ...withoutResponse, error: { code: 'CONNECTION' } });
+    expect(attempt).toMatchObject({ ...withoutResponse, error: { code: 'INVALID_RESPONSE' } });
   });
 
   it('from a name that can not be resolved is a DNS failure', async () => {

@@ -147,9 +147,9 @@ describe('a rate limit', () => {
     const retryPolicy = { maxRetries: 1, delaysSeconds: [1], jitter: 0 };
     const target = await createTarget({ rateLimitPerSecond: 10, retryPolicy });
     receiver.answer = () => ({ status: 500 });
-    await publishMany(target, 12);
-    await until(async () => (await countDeliveries(target, "status = 'FAILED'")) === 12, 'all retries to be made');
-    expect(receiver.to(target.path)).toHaveLength(24);
+    await publishMany(target, 9);
+    await until(async () => (await countDeliveries(target, "status = 'FAILED'")) === 9, 'all retries to be made');
+    expect(receiver.to(target.path)).toHaveLength(18);
     expectRate(target, 10);
   });
 
@@ -368,6 +368,9 @@ describe('an endpoint that fails again and again', () => {
 
   const failing = { retryPolicy: { maxRetries: 1, delaysSeconds: [3_600] } };
 
+  const findStreak = async ({ uuid }: Target) =>
+    (await bed.database.query<{ probes: number }>('select * from failure_streaks where endpoint_id = $1', [uuid]))[0];
+
   it('gets a lane of its own and one attempt at a time, while another one gets everything at once', async () => {
     await startWorker();
     const bad = await createTarget(failing);
@@ -387,8 +390,60 @@ describe('an endpoint that fails again and again', () => {
     await publishMany(good, 50);
     await waitUntilDelivered(good, 50);
     const before = together.length;
-    await receiver.waitFor(before + 5, bad.path);
+    await receiver.waitFor(before + 2, bad.path);
     expect(together.slice(before).filter((count) => count > 1)).toEqual([]);
+  });
+
+  it('rests longer after each attempt that fails, and what waits keeps its retries', async () => {
+    await startWorker();
+    const bad = await createTarget(failing);
+    receiver.answer = () => ({ status: 500 });
+    await publishMany(bad, WAITING);
+    await until(async () => (await countDeliveries(bad, 'in_lane')) > 0, 'its deliveries to be moved');
+    await until(async () => (await findStreak(bad))?.probes === 3, 'three probes');
+    const rests = receiver
+      .to(bad.path)
+      .map(({ receivedAt }, index, all) => receivedAt - (all[index - 1]?.receivedAt ?? receivedAt));
+    expect(rests.at(-3)).toBeGreaterThan(900);
+    expect(rests.at(-2)).toBeGreaterThan(1_900);
+    expect(rests.at(-1)).toBeGreaterThan(3_900);
+    const tried = await countDeliveries(bad, 'attempt_count > 0');
+    expect(tried).toBe(receiver.to(bad.path).length);
+    expect(await countDeliveries(bad, "in_lane and attempt_count = 0 and status = 'PENDING'")).toBe(WAITING - tried);
+  });
+
+  it('rests on when another worker takes its lane, and no longer where it was given another address', async () => {
+    const worker = await startWorker();
+    const bad = await createTarget(failing);
+    receiver.answer = () => ({ status: 500 });
+    await publishMany(bad, WAITING);
+    await until(async () => ((await findStreak(bad))?.probes ?? 0) >= 2, 'two probes');
+    workers.splice(workers.indexOf(worker), 1);
+    await worker.stop();
+    await bed.database.query(`update failure_streaks set next_probe_at = now() + interval '50 seconds'`);
+    const before = receiver.to(bad.path).length;
+    await startWorker();
+    const other = await createTarget();
+    await publishMany(other, 1);
+    receiver.answer = () => ({});
+    await waitUntilDelivered(other, 1);
+    expect(receiver.to(bad.path)).toHaveLength(before);
+    await bed.ask('mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { __typename } }', {
+      input: { endpointId: bad.id, url: receiver.url(`${bad.path}/moved`) },
+    });
+    await until(async () => (await countDeliveries(bad, 'in_lane')) === 0, 'the lane to be drained');
+    expect(await findStreak(bad)).toBeUndefined();
+  });
+
+  it('does not rest for an hour because the clock went back by one', async () => {
+    await startWorker();
+    const bad = await createTarget(failing);
+    receiver.answer = () => ({ status: 500 });
+    await publishMany(bad, WAITING);
+    await until(async () => (await countDeliveries(bad, 'in_lane')) > 0, 'its deliveries to be moved');
+    receiver.answer = () => ({});
+    await bed.database.query(`update failure_streaks set next_probe_at = now() + interval '1 hour'`);
+    await until(async () => (await countDeliveries(bad, 'in_lane')) === 0, 'the lane to be drained');
   });
 
   it('gets everything that waits as soon as one attempt succeeds, and nothing twice but what failed', async () => {

@@ -13,7 +13,7 @@ const LAYERS = [
   ['publish', 'deliver', 'endpoints', 'access'],
   ['graphql'],
   ['http', 'dashboard'],
-  ['main.ts'],
+  ['main.ts', 'rotate-encryption-key.ts'],
 ];
 
 const files = readdirSync(SOURCE_DIR, { recursive: true, encoding: 'utf8' })

@@ -569,7 +569,7 @@ interface Outcome {
 /** Opens a feed. Resolves when it told something, or was refused. */
 function openOnce(
   transport: Transport,
-  options: { url: string; key: string | null; after?: string; query?: string; headers?: Record<string, string> },
+  options: { url: string; key: string | null; after?: string; query?: string },
 ): Promise<Outcome> {
   const { after, query = FEED, ...rest } = options;
   const { promise, resolve } = Promise.withResolvers<Outcome['outcome']>();
@@ -837,14 +837,13 @@ interface SocketOptions {
   key?: string | null;
   /** @default that of graphql-ws; null: none */
   protocol?: string | null;
-  headers?: Record<string, string>;
   autoPong?: boolean;
 }
 
 /** A WebSocket that says what a test wants it to say. */
-async function openSocket(url: string, { key, protocol = GRAPHQL_WS, headers, autoPong }: SocketOptions = {}) {
+async function openSocket(url: string, { key, protocol = GRAPHQL_WS, autoPong }: SocketOptions = {}) {
   const protocols = protocol === null ? [] : [protocol];
-  const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, protocols, { headers, autoPong });
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, protocols, { autoPong });
   let messages: Message[] = [];
   let closeCode: number | null = null;
   socket.on('message', (data) => messages.push(JSON.parse(String(data))));
@@ -941,51 +940,6 @@ describe('pings', () => {
     await vi.waitFor(() => expect(silent.readyState).toBe(WebSocket.CLOSED), { timeout: 30_000, interval: 50 });
     expect(answering.readyState).toBe(WebSocket.OPEN);
   }, 40_000);
-});
-
-describe('a key in a cookie', () => {
-  const cookie = `posthorn_key=${ROOT_KEY}`;
-  const foreign = 'https://elsewhere.example';
-  const ask = (headers: Record<string, string>, key: string | null = null) =>
-    bed.graphql('{ viewer { scopes } }', {}, { key, headers });
-
-  it('opens a WebSocket to a page of this host, and to no other', async () => {
-    const { host } = new URL(bed.url);
-    for (const origin of [`http://${host}`, `https://${host}`]) {
-      const socket = await openSocket(bed.url, { key: null, headers: { cookie, origin } });
-      expect(socket.has('connection_ack')).toBe(true);
-    }
-    const refused: Record<string, string>[] = [{ cookie, origin: foreign }, { cookie, origin: 'null' }, { cookie }];
-    for (const headers of refused) {
-      expect(await (await openSocket(bed.url, { key: null, headers })).closed()).toBe(4403);
-    }
-  });
-
-  it('is taken over HTTP and SSE from a page of this host, and from no other', async () => {
-    expect((await ask({ cookie, origin: bed.url })).errors).toBeUndefined();
-    expect((await ask({ cookie, 'sec-fetch-site': 'same-origin' })).errors).toBeUndefined();
-    const refused: Record<string, string>[] = [
-      { cookie, origin: foreign },
-      { cookie, origin: foreign, 'sec-fetch-site': 'same-origin' },
-      { cookie, 'sec-fetch-site': 'same-site' },
-      { cookie },
-    ];
-    for (const headers of refused) {
-      expect(await ask(headers)).toMatchObject({ status: 401, errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
-    }
-    const options = { url: bed.url, key: null, after: 'nonsense' };
-    const origin = bed.url;
-    expect((await openOnce('SSE', { ...options, headers: { cookie, origin } })).outcome).toBe('BAD_USER_INPUT');
-    const elsewhere = { cookie, origin: foreign };
-    expect((await openOnce('SSE', { ...options, headers: elsewhere })).outcome).toBe('UNAUTHENTICATED');
-  });
-
-  it('does not stand in the way of a key that a page of another origin sends itself', async () => {
-    const headers = { cookie: 'posthorn_key=wrong', origin: foreign };
-    expect((await ask(headers, ROOT_KEY)).errors).toBeUndefined();
-    const socket = await openSocket(bed.url, { key: ROOT_KEY, headers });
-    expect(socket.has('connection_ack')).toBe(true);
-  });
 });
 
 describe('a feed by itself', () => {

@@ -120,7 +120,7 @@ describe('starting at once', () => {
       started.map(() => ({ code: 0, signal: null })),
     );
     expect(receiver.to('/together')).toHaveLength(3);
-  });
+  }, 60_000);
 });
 
 describe('SIGTERM', () => {
@@ -254,7 +254,7 @@ describe('a start that can not work', () => {
   });
 
   it('names an encryption key that is not the one of the database', async () => {
-    await bed.createEndpoint({ url: 'http://127.0.0.1:9/' });
+    await bed.createEndpoint({ url: 'http://127.0.0.1:2/' });
     const other = { POSTHORN_ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64') };
     const line = await expectRefusal(spawnOn(bed.database.url, other));
     expect(line).toMatch(/POSTHORN_ENCRYPTION_KEY is not the key/);

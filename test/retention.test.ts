@@ -21,7 +21,7 @@ let endpoint: { id: string; uuid: string };
 
 beforeAll(async () => {
   pool = new pg.Pool({ connectionString: bed.database.url, max: 4, application_name: 'retention' });
-  const { id } = await bed.createEndpoint({ url: 'http://127.0.0.1:9/', eventTypes: ['old.event'] });
+  const { id } = await bed.createEndpoint({ url: 'http://127.0.0.1:2/', eventTypes: ['old.event'] });
   const rows = await bed.database.query<{ id: string }>('select id from endpoints');
   endpoint = { id, uuid: rows[0]?.id as string };
 });
@@ -87,7 +87,7 @@ async function insertEvents(count: number, options: InsertOptions = {}): Promise
       `insert into delivery_attempts (id, organization_id, environment_id, delivery_id, event_id, endpoint_id, number,
          trigger, status, request_url, request_method, request_headers, request_body_size, created_at)
        select gen_random_uuid(), d.organization_id, d.environment_id, d.id, d.event_id, d.endpoint_id, number, 'INITIAL',
-         'FAILED', 'http://127.0.0.1:9/', 'POST', '{}', 4, now()
+         'FAILED', 'http://127.0.0.1:2/', 'POST', '{}', 4, now()
        from deliveries d, generate_series(1, 2) as number where d.id = any($1)`,
       [deliveryIds],
     );
@@ -352,7 +352,11 @@ describe('deleting beside a retry by hand', () => {
 });
 
 /** Tells that statistics have counted all that is stored, as workers do. */
-const markCounted = () => bed.database.query('update stats_position set xid = pg_snapshot_xmax(pg_current_snapshot())');
+async function markRead() {
+  for (const place of ['stats_position', 'announcements_position']) {
+    await bed.database.query(`update ${place} set xid = pg_snapshot_xmax(pg_current_snapshot())`);
+  }
+}
 
 describe('deleteOldChanges', () => {
   const insertChanges = (count: number, ageMs: number) =>
@@ -368,24 +372,24 @@ describe('deleteOldChanges', () => {
   it('deletes what is older, 5,000 at once, and leaves what is younger', async () => {
     await insertChanges(5_003, 2 * DAY_MS);
     await insertChanges(7, 0);
-    await markCounted();
+    await markRead();
     const before = new Date(Date.now() - DAY_MS);
-    expect(await deleteOldChanges(pool, before)).toBe(true);
+    expect(await deleteOldChanges(pool, 'delivery_changes', before)).toBe(true);
     expect(await countChanges()).toBe(10);
-    expect(await deleteOldChanges(pool, before)).toBe(false);
+    expect(await deleteOldChanges(pool, 'delivery_changes', before)).toBe(false);
     expect(await countChanges()).toBe(7);
-    expect(await deleteOldChanges(pool, before)).toBe(false);
+    expect(await deleteOldChanges(pool, 'delivery_changes', before)).toBe(false);
     expect(await countChanges()).toBe(7);
   });
 
-  it('leaves what statistics have not counted yet, for a week', async () => {
+  it('leaves what statistics and operational events have not read yet, for a week', async () => {
     await insertChanges(3, 6 * DAY_MS);
     await insertChanges(2, 8 * DAY_MS);
     const before = new Date(Date.now() - DAY_MS);
-    await deleteOldChanges(pool, before);
+    await deleteOldChanges(pool, 'delivery_changes', before);
     expect(await countChanges()).toBe(3);
-    await markCounted();
-    await deleteOldChanges(pool, before);
+    await markRead();
+    await deleteOldChanges(pool, 'delivery_changes', before);
     expect(await countChanges()).toBe(0);
   });
 
@@ -396,15 +400,15 @@ describe('deleteOldChanges', () => {
     );
     const count = async () => (await bed.database.query('select 1 from publications')).length;
     const before = new Date(Date.now() - DAY_MS);
-    await deleteOldChanges(pool, before, 'publications');
+    await deleteOldChanges(pool, 'publications', before);
     expect(await count()).toBe(2);
-    await markCounted();
-    await deleteOldChanges(pool, before, 'publications');
+    await markRead();
+    await deleteOldChanges(pool, 'publications', before);
     expect(await count()).toBe(1);
   });
 
   it('has nothing to do where there is nothing', async () => {
-    expect(await deleteOldChanges(pool, new Date())).toBe(false);
+    expect(await deleteOldChanges(pool, 'delivery_changes', new Date())).toBe(false);
   });
 });
 
@@ -434,7 +438,7 @@ describe('the sweep', () => {
       `insert into delivery_stats select gen_random_uuid(), gen_random_uuid(), seconds, now() - age, 1, 0, 0, 0, 0, 0, '{}'
        from (values (60, '47 hours'::interval), (60, '50 hours'), (3600, '29 days'), (3600, '31 days')) as x(seconds, age)`,
     );
-    await markCounted();
+    await markRead();
     await insertEvents(401, { ageMs: 31 * DAY_MS });
     const young = await insertEvents(2, { ageMs: 29 * DAY_MS });
     await withRetention(async (_, tick) => {

@@ -17,7 +17,7 @@ it('begins with what waits already, also while transactions are under way', asyn
   const key = { key: tenant.key };
   const ids = [];
   for (const type of ['a', 'b', 'c']) {
-    ids.push((await bed.createEndpoint({ url: 'http://127.0.0.1:9/', eventTypes: [type, 'all'] }, key)).id);
+    ids.push((await bed.createEndpoint({ url: 'http://127.0.0.1:2/', eventTypes: [type, 'all'] }, key)).id);
   }
   const pause = 'mutation ($id: ID!) { pauseEndpoint(input: { endpointId: $id }) { __typename } }';
   await bed.ask(pause, { id: ids[2] }, key);

@@ -4,7 +4,7 @@ import { StatsKeeper } from '../src/deliver/stats-keeper.ts';
 import { decodeId } from '../src/domain/ids.ts';
 import { createLog, type Log } from '../src/log.ts';
 import { countChanges } from '../src/storage/count-changes.ts';
-import { moveStatsPosition, takeStatsPosition } from '../src/storage/stats-position.ts';
+import { moveLogPosition, takeLogPosition } from '../src/storage/log-position.ts';
 import { inTransaction } from '../src/storage/transaction.ts';
 import { type Tenant, until, useTestBed } from './support/posthorn.ts';
 import { type ReceiverAnswer, useReceiver } from './support/receiver.ts';
@@ -521,15 +521,15 @@ describe('the keeper', () => {
     // Holds the right to count, counts, and dies.
     const client = await pool.connect();
     await client.query('begin');
-    const first = await until(() => takeStatsPosition(client, 10), 'the position');
-    expect(await inTransaction(pool, (other) => takeStatsPosition(other, 10))).toBe(null);
+    const first = await until(() => takeLogPosition(client, 'statistics', 10), 'the position');
+    expect(await inTransaction(pool, (other) => takeLogPosition(other, 'statistics', 10))).toBe(null);
     await insertChanges(100, environmentId);
     const settled = await until(async () => {
       const { rows: found } = await client.query('select pg_snapshot_xmin(pg_current_snapshot())::text as xid');
       return BigInt(found[0].xid) > first.from && BigInt(found[0].xid);
     }, 'the changes to be settled');
     await countChanges(client, { ...first, until: settled });
-    await moveStatsPosition(client, settled);
+    await moveLogPosition(client, 'statistics', settled);
     await client.query('rollback');
     client.release(true);
     await untilCounted(bed);

@@ -61,7 +61,7 @@ async function measureServing(live: Live): Promise<Row[]> {
   const worker = await startPosthorn(databaseUrl, 'worker');
   try {
     const environmentId = await createWatched(live, server);
-    await createEndpoint(server.url, { url: 'http://127.0.0.1:9/', eventTypes: ['bench.event'] });
+    await createEndpoint(server.url, { url: 'http://127.0.0.1:2/', eventTypes: ['bench.event'] });
     return [
       await measureLatency(live, { server, worker, environmentId }),
       await measurePublishing(live, { server, environmentId }),

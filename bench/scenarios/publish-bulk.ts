@@ -54,7 +54,7 @@ async function prepareFloor(databases: Databases): Promise<string> {
   const databaseUrl = await databases.create('publish_bulk_floor');
   const server = await startPosthorn(databaseUrl, 'api');
   try {
-    await createEndpoint(server.url, { url: 'http://127.0.0.1:9/' });
+    await createEndpoint(server.url, { url: 'http://127.0.0.1:2/' });
   } finally {
     await server.stop();
   }

@@ -28,7 +28,7 @@ export async function benchPublish({ databases, progress }: Bench): Promise<Row[
   const yoga = startWorker<{ port: number }>('floor/yoga.ts', []);
   try {
     const stockUrl = `http://127.0.0.1:${(await yoga.next()).port}`;
-    await createEndpoint(server.url, { url: 'http://127.0.0.1:9/' });
+    await createEndpoint(server.url, { url: 'http://127.0.0.1:2/' });
     const rows: Row[] = [];
     for (const [connections, atLeast] of RATIOS_AT_LEAST) {
       progress(`${connections} connections`);

@@ -44,7 +44,7 @@ insert into delivery_attempts (id, organization_id, environment_id, delivery_id,
   status, request_url, request_method, request_headers, request_body_size, response_status, response_headers,
   response_body, duration_ms, error_code, created_at)
 select attempt_id, organization_id, environment_id, delivery_id, event_id, endpoint_id, 1, 'INITIAL', $STATUS,
-  'http://127.0.0.1:9/', 'POST', '{"content-type":"application/json"}', 1011, $RESPONSE_STATUS, '{"content-length":"2"}',
+  'http://127.0.0.1:2/', 'POST', '{"content-type":"application/json"}', 1011, $RESPONSE_STATUS, '{"content-length":"2"}',
   'ok', 3, $ERROR, at
 from past order by i`;
 

@@ -1,4 +1,4 @@
-// In a page that Posthorn's own host serves, and whose key is in the cookie `posthorn_key`, leave this import and
+// In a page that Posthorn's own host serves, and that has signed in with `POST /session`, leave this import and
 // `fetch` below out: the browser has an EventSource, which sends cookies but no headers.
 import { EventSource } from 'eventsource';
 import {

@@ -10,6 +10,8 @@ import type { Caller } from './caller.ts';
 /** Begins every key, so that scanners of leaked secrets can tell one. */
 const KEY_PREFIX = 'phk_';
 const KEY_BYTES = 32;
+/** What is kept of a key in clear, so that people can tell keys apart: 48 of its 256 random bits. */
+const SHOWN_CHARS = KEY_PREFIX.length + 8;
 
 export interface CreateApiKeyInput {
   environmentId: string;
@@ -53,6 +55,7 @@ export async function createApiKey(prisma: PrismaClient, caller: Caller, input: 
       scopes: [...new Set(input.scopes)],
       expiresAt: expiresAt ?? null,
       keyHash: hashKey(secret),
+      prefix: secret.slice(0, SHOWN_CHARS),
     },
   });
   return { apiKey, secret };

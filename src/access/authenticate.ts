@@ -1,22 +1,31 @@
 import { timingSafeEqual } from 'node:crypto';
 import DataLoader from 'dataloader';
 import { decodeId } from '../domain/ids.ts';
+import type { Keyring } from '../domain/sealing.ts';
 import { RequestError } from '../errors.ts';
 import type { PrismaClient } from '../generated/prisma/client.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { Database } from '../storage/database.ts';
 import { hashKey } from './api-keys.ts';
+import { BrowserTokens, TOKEN_PREFIX } from './browser-tokens.ts';
 import { type Caller, SCOPES } from './caller.ts';
 import { DEFAULT_TENANT, FIRST_ENVIRONMENT_NAME } from './organizations.ts';
+import { SealedKeys } from './sealed-keys.ts';
 
 /** `lastUsedAt` is written once in this time for each key, not once a request. */
 const LAST_USED_GRAIN_MS = 60_000;
+
+/** How long a session of a page lasts at the most. */
+const SESSION_MS = 12 * 3_600_000;
 
 const IS_GOOD = 'k.revoked_at is null and (k.expires_at is null or k.expires_at > now())';
 
 /** What a request says of who makes it. */
 export interface Credentials {
+  /** An API key or a browser token; null: none. */
   key: string | null;
+  /** A key as a cookie holds it. Counts where there is no key. */
+  session?: string | null;
   /** Public IDs that the operator's key may name. */
   organizationId?: string | null;
   environmentId?: string | null;
@@ -28,39 +37,83 @@ interface KeyRow {
   organizationId: string;
   scopes: Scope[];
   lastUsedAt: Date | null;
+  expiresAt: Date | null;
+}
+
+export interface AuthenticatorOptions {
+  /** The operator's key; null: there is none. */
+  rootKey: string | null;
+  /** What it signed and sealed with an old key is still good. */
+  keyring: Keyring;
 }
 
 /** Tells who makes a request. Keys are read from the database each time, so a revoked one ends at once everywhere. */
 export class Authenticator {
+  readonly tokens: BrowserTokens;
   readonly #database: Database;
   readonly #rootKeyHash: Uint8Array | null;
-  readonly #keys: DataLoader<string, KeyRow | null>;
+  readonly #sealedKeys: SealedKeys;
+  // Requests of one turn of the event loop share a query; nothing is remembered.
+  readonly #keysByHash = new DataLoader((hashes: readonly string[]) => this.#loadKeys('hash', hashes), {
+    cache: false,
+  });
+  readonly #keysById = new DataLoader((ids: readonly string[]) => this.#loadKeys('id', ids), { cache: false });
 
-  /** @param rootKey the operator's key; null: there is none */
-  constructor(database: Database, rootKey: string | null) {
+  constructor(database: Database, { rootKey, keyring }: AuthenticatorOptions) {
     this.#database = database;
     this.#rootKeyHash = rootKey === null ? null : hashKey(rootKey);
-    // Requests of one turn of the event loop share a query; nothing is remembered.
-    this.#keys = new DataLoader((hashes) => this.#loadKeys(hashes), { cache: false });
+    this.#sealedKeys = new SealedKeys(keyring);
+    this.tokens = new BrowserTokens({ keyring, rootKeyHash: this.#rootKeyHash });
   }
 
   /** @throws {RequestError} UNAUTHENTICATED; BAD_USER_INPUT where the operator names a tenant that is none */
   async authenticate(credentials: Credentials): Promise<Caller> {
-    if (!credentials.key) throw unauthenticated('An API key is needed: send "Authorization: Bearer" and the key.');
-    const hash = hashKey(credentials.key);
+    const { key, session } = credentials;
+    if (key) return this.#authenticateKey(key, credentials);
+    if (!session) throw unauthenticated('An API key is needed: send "Authorization: Bearer" and the key.');
+    const sealed = await this.#sealedKeys.open(session);
+    if (!sealed) throw unauthenticated('This session has ended. Sign in again.');
+    const caller = await this.#authenticateKey(sealed.key, credentials);
+    return { ...caller, expiresAt: earlier(caller.expiresAt, sealed.expiresAt) };
+  }
+
+  /**
+   * Begins the session of a page: 12 h, and no longer than the key or the token lasts.
+   *
+   * @returns what the page's cookie is to hold
+   * @throws {RequestError} UNAUTHENTICATED
+   */
+  async openSession(key: string): Promise<{ session: string; expiresAt: Date }> {
+    const caller = await this.#authenticateKey(key, { key });
+    const expiresAt = earlier(caller.expiresAt, new Date(Date.now() + SESSION_MS));
+    return { session: await this.#sealedKeys.seal({ key, expiresAt }), expiresAt };
+  }
+
+  async #authenticateKey(key: string, credentials: Credentials): Promise<Caller> {
+    const hash = hashKey(key);
     if (this.#rootKeyHash && timingSafeEqual(hash, this.#rootKeyHash)) {
-      return {
-        ...(await findTenant(this.#database.prisma, credentials)),
-        keyId: null,
-        scopes: SCOPES,
-        isOperator: true,
-      };
+      const tenant = await findTenant(this.#database.prisma, credentials);
+      return { ...tenant, keyId: null, scopes: SCOPES, isOperator: true, isBrowserToken: false, expiresAt: null };
     }
-    const row = await this.#keys.load(Buffer.from(hash).toString('hex'));
+    if (key.startsWith(TOKEN_PREFIX)) return this.#authenticateToken(key);
+    const row = await this.#keysByHash.load(Buffer.from(hash).toString('hex'));
     if (!row) throw unauthenticated('This API key is unknown, revoked or expired.');
     this.#touch(row);
-    const { id, organizationId, environmentId, scopes } = row;
-    return { keyId: id, organizationId, environmentId, scopes, isOperator: false };
+    const { id, organizationId, environmentId, scopes, expiresAt } = row;
+    const tenant = { organizationId, environmentId, endpointId: null };
+    return { ...tenant, keyId: id, scopes, isOperator: false, isBrowserToken: false, expiresAt };
+  }
+
+  /** A token is good for as long as the key that made it is, and allows no more than that. */
+  async #authenticateToken(token: string): Promise<Caller> {
+    const claims = await this.tokens.verify(token);
+    if (!claims) throw unauthenticated('This browser token is not valid, or has expired. Make a new one.');
+    const caller = { ...claims, isOperator: false, isBrowserToken: true };
+    if (claims.keyId === null) return caller;
+    const maker = await this.#keysById.load(claims.keyId);
+    if (!maker) throw unauthenticated('The API key that made this browser token was revoked or has expired.');
+    const scopes = claims.scopes.filter((scope) => maker.scopes.includes(scope));
+    return { ...caller, scopes, expiresAt: earlier(maker.expiresAt, claims.expiresAt) };
   }
 
   /** Which of these keys are good still. @param keyIds UUIDs */
@@ -73,18 +126,21 @@ export class Authenticator {
     return new Set(rows.map((row) => row.id));
   }
 
-  async #loadKeys(hashes: readonly string[]): Promise<(KeyRow | null)[]> {
+  async #loadKeys(by: 'hash' | 'id', wanted: readonly string[]): Promise<(KeyRow | null)[]> {
+    const column = by === 'hash' ? 'key_hash' : 'id';
+    const distinct = [...new Set(wanted)];
     const { rows } = await this.#database.pool.query({
-      name: 'load-api-keys',
+      name: `load-api-keys-by-${by}`,
       text: `
         select encode(k.key_hash, 'hex') as hash, k.id, k.environment_id as "environmentId",
-          e.organization_id as "organizationId", array_to_json(k.scopes) as scopes, k.last_used_at as "lastUsedAt"
+          e.organization_id as "organizationId", array_to_json(k.scopes) as scopes, k.last_used_at as "lastUsedAt",
+          k.expires_at as "expiresAt"
         from api_keys k join environments e on e.id = k.environment_id
-        where k.key_hash = any($1) and ${IS_GOOD}`,
-      values: [[...new Set(hashes)].map((hash) => Buffer.from(hash, 'hex'))],
+        where k.${column} = any($1) and ${IS_GOOD}`,
+      values: [by === 'hash' ? distinct.map((hex) => Buffer.from(hex, 'hex')) : distinct],
     });
-    const byHash = new Map(rows.map((row) => [row.hash, row]));
-    return hashes.map((hash) => byHash.get(hash) ?? null);
+    const found = new Map(rows.map((row) => [row[by], row]));
+    return wanted.map((value) => found.get(value) ?? null);
   }
 
   #touch({ id, lastUsedAt }: KeyRow) {
@@ -102,6 +158,8 @@ export class Authenticator {
       .catch(() => {});
   }
 }
+
+const earlier = (a: Date | null, b: Date): Date => (a !== null && a < b ? a : b);
 
 const unauthenticated = (message: string) => new RequestError('UNAUTHENTICATED', message);
 
@@ -123,5 +181,5 @@ async function findTenant(prisma: PrismaClient, { organizationId, environmentId 
     const message = 'x-organization-id or x-environment-id name no organization and environment that belong together.';
     throw new RequestError('BAD_USER_INPUT', message);
   }
-  return { organizationId: found.organizationId, environmentId: found.id };
+  return { organizationId: found.organizationId, environmentId: found.id, endpointId: null };
 }

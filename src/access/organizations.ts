@@ -10,6 +10,7 @@ import type { Caller } from './caller.ts';
 export const DEFAULT_TENANT: Tenant = {
   organizationId: '00000000-0000-7000-8000-000000000001',
   environmentId: '00000000-0000-7000-8000-000000000002',
+  endpointId: null,
 };
 
 /** Every organization's first environment. */

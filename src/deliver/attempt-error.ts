@@ -1,3 +1,5 @@
+import { RESPONSE_HEAD_BYTES_MAX } from './response-limits.ts';
+
 /** Why an attempt failed, as its record says it. Mirrors the enum in the database. */
 export type AttemptErrorCode =
   | 'HTTP_STATUS'
@@ -5,6 +7,7 @@ export type AttemptErrorCode =
   | 'DNS'
   | 'CONNECTION'
   | 'TLS'
+  | 'INVALID_RESPONSE'
   | 'BLOCKED_ADDRESS'
   | 'EXTERNAL';
 
@@ -19,42 +22,72 @@ export class AttemptError extends Error {
   }
 }
 
-/** The endpoint's address is one that deliveries must not reach. */
+/** The endpoint is where deliveries must not go. */
 export class BlockedAddressError extends AttemptError {
   override readonly name = 'BlockedAddressError';
 
-  constructor(address: string) {
-    super(
-      'BLOCKED_ADDRESS',
-      `Deliveries must not reach ${address}. The operator can allow its network with POSTHORN_ALLOWED_NETWORKS.`,
-    );
+  constructor(message: string) {
+    super('BLOCKED_ADDRESS', message);
   }
 }
 
 const DNS_CODES = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'ENODATA', 'ESERVFAIL']);
 const TIMEOUT_CODES = new Set(['UND_ERR_HEADERS_TIMEOUT', 'ETIMEDOUT', 'UND_ERR_ABORTED']);
 /** OpenSSL's and Node's own names for what can be wrong with a certificate or a handshake. */
-const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO)/;
+const TLS_CODE =
+  /^(ERR_TLS|ERR_SSL|CERT_|CRL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|PATH_LENGTH|EPROTO)/;
+/** What OpenSSL calls bytes that are no TLS. */
+const NOT_TLS = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_HTTP_REQUEST']);
+const CONNECTION_FAULTS: Record<string, (host: string) => string> = {
+  ECONNREFUSED: (host) => `${host} takes no connections (ECONNREFUSED).`,
+  ECONNRESET: (host) => `${host} broke the connection off before it answered (ECONNRESET).`,
+  EPIPE: (host) => `${host} broke the connection off before it answered (EPIPE).`,
+  UND_ERR_SOCKET: (host) => `${host} closed the connection before it answered.`,
+  EHOSTUNREACH: (host) => `There is no way to ${host} (EHOSTUNREACH).`,
+  ENETUNREACH: (host) => `There is no way to ${host} (ENETUNREACH).`,
+};
 
 /** Turns what the HTTP client threw into the record of a failed attempt. */
 export function describeFailure(error: unknown, request: { url: string; timeoutMs: number }): AttemptError {
   const cause = findCause(error);
   if (cause instanceof AttemptError) return cause;
-  const { code = '', name, message } = cause as NodeJS.ErrnoException;
-  const host = new URL(request.url).host;
-  if (code === 'UND_ERR_CONNECT_TIMEOUT') {
-    return new AttemptError('TIMEOUT', `${host} did not take the connection in time.`, { cause });
-  }
+  const [code, message] = classify(cause as Fault, new URL(request.url).host, request.timeoutMs);
+  return new AttemptError(code, message, { cause });
+}
+
+/** What Node, OpenSSL and undici say of a fault. */
+type Fault = NodeJS.ErrnoException & { reason?: string };
+
+function classify(fault: Fault, host: string, timeoutMs: number): [AttemptErrorCode, string] {
+  const { code = '', name, message } = fault;
+  if (code === 'UND_ERR_CONNECT_TIMEOUT') return ['TIMEOUT', `${host} did not take the connection in time.`];
   if (name === 'TimeoutError' || name === 'AbortError' || TIMEOUT_CODES.has(code)) {
-    return new AttemptError('TIMEOUT', `${host} did not answer within ${request.timeoutMs} ms.`, { cause });
+    return ['TIMEOUT', `${host} did not answer within ${timeoutMs} ms.`];
   }
-  if (DNS_CODES.has(code))
-    return new AttemptError('DNS', `The name of ${host} can't be resolved (${code}).`, { cause });
-  if (TLS_CODE.test(code)) return new AttemptError('TLS', `No secure connection to ${host}: ${message}`, { cause });
-  if (code.startsWith('HPE_')) {
-    return new AttemptError('CONNECTION', `${host} answered with something that is not HTTP (${code}).`, { cause });
-  }
-  return new AttemptError('CONNECTION', `The connection to ${host} failed (${code || message}).`, { cause });
+  if (DNS_CODES.has(code)) return ['DNS', `The name of ${host} can't be resolved (${code}).`];
+  if (TLS_CODE.test(code)) return ['TLS', `No secure connection to ${host}: ${describeTlsFault(fault)}.`];
+  const answerFault = describeAnswerFault(fault);
+  if (answerFault) return ['INVALID_RESPONSE', `${host} ${answerFault}.`];
+  return ['CONNECTION', CONNECTION_FAULTS[code]?.(host) ?? `The connection to ${host} failed (${code || message}).`];
+}
+
+/** OpenSSL's reason, or Node's message without its advice to who runs Node. */
+function describeTlsFault({ code = '', reason, message }: Fault): string {
+  if (NOT_TLS.has(code)) return 'it does not speak TLS on this port';
+  const text = code.startsWith('ERR_SSL') ? (reason ?? message) : (message.split(';')[0] as string);
+  return text.replace(/[\s.:]+$/, '');
+}
+
+/** What is wrong with an answer as far as it came; null: nothing. */
+function describeAnswerFault({ code, name, message }: Fault): string | null {
+  if (code === 'UND_ERR_HEADERS_OVERFLOW') return `sent more than ${RESPONSE_HEAD_BYTES_MAX / 1_024} KiB of headers`;
+  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return 'sent a head that is not HTTP (its length is in doubt)';
+  // undici's words for 101 Switching Protocols, and for 100 Continue more than once.
+  if (message === 'bad upgrade') return 'changed to a protocol that nobody asked for';
+  if (message === 'bad response') return 'answered 100 Continue again and again';
+  if (name !== 'HTTPParserError') return null;
+  // undici puts the parser's own words in brackets.
+  return `answered with something that is not HTTP ${message.match(/\(.*\)/s)?.[0] ?? ''}`.trimEnd();
 }
 
 /** The error at the bottom: several addresses that failed are wrapped together, and so is what a look-up threw. */

@@ -1,6 +1,7 @@
 import { isAtEnd } from '../domain/delivery.ts';
 import type { Tenant } from '../domain/tenant.ts';
 import { DeliveryAtEndError, NotFoundError } from '../errors.ts';
+import { ownDelivery } from '../storage/lock-deliveries.ts';
 import { inTransaction } from '../storage/transaction.ts';
 import { changeDeliveries, type DeliveryChangerOptions, signalChanges } from './change-deliveries.ts';
 
@@ -15,8 +16,7 @@ export async function cancelDelivery(
   tenant: Tenant,
   deliveryId: string,
 ): Promise<void> {
-  const where = 'd.id = $1 and d.environment_id = $2';
-  const condition = { name: 'one', where, values: [deliveryId, tenant.environmentId] };
+  const condition = ownDelivery(tenant, deliveryId);
   await inTransaction(options.pool, async (client) => {
     const changed = await changeDeliveries(client, options.queue, {
       condition,

@@ -6,7 +6,6 @@ import { toRetryPolicy } from '../storage/endpoint-columns.ts';
 import type { OutgoingDelivery } from '../storage/load-outgoing.ts';
 import type { SavedTransition } from '../storage/save-transitions.ts';
 import { makeAttemptTransition } from './attempt.ts';
-import type { FailureStreaks } from './failure-streaks.ts';
 import type { Recorder } from './recorder.ts';
 import type { Sender, SendResult } from './sender.ts';
 
@@ -15,7 +14,6 @@ const GONE_REASON = 'The endpoint answered 410 Gone.';
 export interface CourierOptions {
   sender: Sender;
   recorder: Recorder;
-  streaks: FailureStreaks;
   log: Log;
 }
 
@@ -35,10 +33,9 @@ export class Courier {
 
   /** Makes an attempt and writes its outcome. */
   async attempt(delivery: OutgoingDelivery, claim: JobClaim | null): Promise<void> {
-    const { sender, recorder, streaks } = this.#options;
+    const { sender, recorder } = this.#options;
     const result = await sender.send(delivery);
     if (this.#isAbandoned) return;
-    streaks.note(delivery.endpointId, result.error !== null);
     const step = makeAttemptTransition(delivery, result, new Date());
     const saved = await recorder.record({
       deliveryId: delivery.id,

@@ -6,7 +6,6 @@ import { type DeliveryJob, type DeliveryQueue, type JobClaim, TOUCH_INTERVAL_MS 
 import { loadOutgoing, type OutgoingDelivery } from '../storage/load-outgoing.ts';
 import type { Signals } from '../storage/signals.ts';
 import type { Courier } from './courier.ts';
-import type { FailureStreaks } from './failure-streaks.ts';
 
 /** Deliveries of the shared lane that one process works on at once. What takes longer than a second gives its slot free. */
 const SLOTS = 512;
@@ -29,7 +28,6 @@ export interface DispatcherOptions {
   pool: Pool;
   queue: DeliveryQueue;
   courier: Courier;
-  streaks: FailureStreaks;
   signals: Signals;
   log: Log;
 }
@@ -153,11 +151,8 @@ export class Dispatcher {
   /** Whether an attempt is to be made, and in the shared lane. */
   #mayGo(job: DeliveryJob, delivery: OutgoingDelivery): boolean {
     const isOpen = delivery.endpointStatus === 'ACTIVE' && !delivery.isEndpointDeleted;
-    return isCurrent(job, delivery) && isOpen && !this.#belongsInLane(delivery);
+    return isCurrent(job, delivery) && isOpen && !belongsInLane(delivery);
   }
-
-  #belongsInLane = (delivery: OutgoingDelivery): boolean =>
-    delivery.hasLane || this.#options.streaks.isFailing(delivery.endpointId);
 
   #go(job: DeliveryJob, delivery: OutgoingDelivery | undefined) {
     const work = () => this.#decide(job, delivery);
@@ -168,7 +163,7 @@ export class Dispatcher {
   #decide(job: DeliveryJob, delivery: OutgoingDelivery | undefined): Promise<void> {
     const { courier } = this.#options;
     if (!delivery || !isCurrent(job, delivery)) return courier.drop(job);
-    if (!this.#mayGo(job, delivery)) return courier.requeue(delivery, job.claim, this.#belongsInLane(delivery));
+    if (!this.#mayGo(job, delivery)) return courier.requeue(delivery, job.claim, belongsInLane(delivery));
     return courier.attempt(delivery, job.claim);
   }
 
@@ -229,3 +224,5 @@ export class Dispatcher {
 /** Whether a job is of the delivery's present plan. */
 const isCurrent = (job: DeliveryJob, delivery: OutgoingDelivery): boolean =>
   delivery.plan === job.plan && delivery.status === 'PENDING' && !delivery.inLane;
+
+const belongsInLane = (delivery: OutgoingDelivery): boolean => delivery.hasLane || delivery.isBackedOff;

@@ -1,8 +1,7 @@
 import type { Dispatcher } from 'undici';
+import { AttemptError } from './attempt-error.ts';
 import { RESPONSE_BODY_BYTES_KEPT } from './response-body.ts';
-
-/** What an endpoint may send at the most before Posthorn hangs up: more is never looked at. */
-const RESPONSE_BODY_BYTES_READ = 65_536;
+import { RESPONSE_BODY_BYTES_READ } from './response-limits.ts';
 
 export interface Request {
   origin: string;
@@ -37,7 +36,9 @@ export class DeadlineError extends Error {
 export const exchange = (dispatcher: Dispatcher, request: Request): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const { timeoutMs, ...options } = request;
-    dispatcher.dispatch(options, new Exchange(timeoutMs, resolve, reject));
+    // As `host` and `content-length`, a header of HTTP itself: bodies are kept as they come, for people to read.
+    const headers = { ...options.headers, 'accept-encoding': 'identity' };
+    dispatcher.dispatch({ ...options, headers }, new Exchange(timeoutMs, resolve, reject));
   });
 
 /**
@@ -66,6 +67,11 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Answer['headers']) {
+    if (status < 100) {
+      this.#hangUp(
+        new AttemptError('INVALID_RESPONSE', `The endpoint answered with status ${status}, which HTTP lacks.`),
+      );
+    }
     // 1xx: the response is still to come, RFC 9110 section 15.2.
     if (status >= 200) this.#head = { status, headers };
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
+import { isProbeDue } from '../domain/failure-streak.ts';
 import { encodeId, newId } from '../domain/ids.ts';
 import type { Log } from '../log.ts';
 import { PollLoop } from '../poll-loop.ts';
@@ -18,7 +19,6 @@ import { loadLane, type OutgoingDelivery } from '../storage/load-outgoing.ts';
 import type { Signals } from '../storage/signals.ts';
 import { inTransaction } from '../storage/transaction.ts';
 import type { Courier } from './courier.ts';
-import type { FailureStreaks } from './failure-streaks.ts';
 
 /** A worker counts as alive, and its lanes as its own, for so long after its last word. */
 const LEASE_MS = 10_000;
@@ -42,7 +42,6 @@ const REST_MS = 500;
 export interface LaneRunnerOptions {
   pool: Pool;
   courier: Courier;
-  streaks: FailureStreaks;
   signals: Signals;
   log: Log;
 }
@@ -55,6 +54,7 @@ interface Lane {
   rateLimitPerSecond: number | null;
   hasWork: boolean;
   mustSort: boolean;
+  isBackedOff: boolean;
   /** By the monotonic clock, as all times that nobody else reads: the wall clock may be set. */
   restsUntil: number;
   isBusy: boolean;
@@ -167,7 +167,7 @@ export class LaneRunner {
       if (row) Object.assign(lane, stateOf(row));
       else lane.isLeased = false;
       if (!row && !isWorking(lane)) this.#lanes.delete(endpointId);
-      if (row?.mayClose && !row.hasWork && !isWorking(lane)) void this.#close(lane);
+      if (row?.mayClose && !isWorking(lane)) void this.#close(lane);
     }
     for (const row of held) if (!this.#lanes.has(row.endpointId)) this.#lanes.set(row.endpointId, newLane(row));
   }
@@ -200,9 +200,9 @@ export class LaneRunner {
     }
   }
 
-  /** @param room requests that may be in flight in the lane. Where its endpoint is failing, it is one */
+  /** @param room requests that may be in flight in the lane. Where its endpoint is backed off, it is one */
   async #drainOnce(lane: Lane, room: number) {
-    const cap = this.#options.streaks.isFailing(lane.endpointId) ? 1 : room;
+    const cap = lane.isBackedOff ? 1 : room;
     const limit = lane.mustSort ? LOAD_MAX : Math.min(cap - lane.inFlight.size, slotsOf(lane), LOAD_MAX);
     if (limit <= 0) return;
     const except = [...lane.inFlight.keys()];
@@ -217,6 +217,8 @@ export class LaneRunner {
     const first = deliveries[0] as OutgoingDelivery;
     const isOpen = first.endpointStatus === 'ACTIVE' && !first.isEndpointDeleted;
     lane.rateLimitPerSecond = first.rateLimitPerSecond;
+    // Read along with them, so it holds from the attempt on that backed the endpoint off, or ended that.
+    lane.isBackedOff = first.isBackedOff;
     const unready = isOpen ? deliveries.filter((delivery) => delivery.status === 'HELD') : deliveries;
     if (unready.length > 0) return this.#requeue(unready);
     // Read without regard to caps: from now on they hold again.
@@ -224,12 +226,21 @@ export class LaneRunner {
       lane.mustSort = false;
       return;
     }
-    for (const delivery of deliveries) {
+    const ready = lane.isBackedOff ? this.#findProbe(lane, first) : deliveries;
+    for (const delivery of ready) {
       if (!takeSlot(lane)) break;
       // A slot that outlasts the lease is written down at once, and holds also where this worker dies.
       if (lane.nextSlotAt - Date.now() > LEASE_MS - LEASE_MARGIN_MS) await this.#saveSlots([lane]);
       this.#send(lane, delivery);
     }
+  }
+
+  /** A backed-off endpoint gets one attempt when its rest is over, and what a person retries at once. */
+  #findProbe(lane: Lane, first: OutgoingDelivery): OutgoingDelivery[] {
+    if (lane.inFlight.size > 0) return [];
+    if (first.queuedTrigger === 'MANUAL' || isProbeDue(first.nextProbeAt, Date.now())) return [first];
+    lane.hasWork = false;
+    return [];
   }
 
   /** Turns waiting deliveries into what their endpoint's status makes of them now: PENDING, HELD or SKIPPED. */
@@ -258,7 +269,12 @@ const newLane = (row: HeldLane): Lane => ({
   isLeased: true,
 });
 
-const stateOf = ({ rateLimitPerSecond, hasWork, mustSort }: HeldLane) => ({ rateLimitPerSecond, hasWork, mustSort });
+const stateOf = ({ rateLimitPerSecond, hasWork, mustSort, isBackedOff }: HeldLane) => ({
+  rateLimitPerSecond,
+  hasWork,
+  mustSort,
+  isBackedOff,
+});
 
 const isWorking = (lane: Lane): boolean => lane.isBusy || lane.inFlight.size > 0;
 

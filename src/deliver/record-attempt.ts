@@ -5,7 +5,7 @@ import { newId } from '../domain/ids.ts';
 import type { Tenant } from '../domain/tenant.ts';
 import { parseInput } from '../domain/validation.ts';
 import { DeliveryAtEndError, NotFoundError } from '../errors.ts';
-import type { LockedDelivery } from '../storage/lock-deliveries.ts';
+import { type LockedDelivery, ownDelivery } from '../storage/lock-deliveries.ts';
 import type { NewAttempt } from '../storage/save-transitions.ts';
 import { inTransaction } from '../storage/transaction.ts';
 import { effectsOf } from './attempt.ts';
@@ -75,9 +75,8 @@ export async function recordAttempt(
   const attemptId = newId();
   await inTransaction(options.pool, async (client) => {
     const bodyBytes = await findBodyBytes(client, tenant, input.deliveryId);
-    const where = 'd.id = $1 and d.environment_id = $2';
     await changeDeliveries(client, options.queue, {
-      condition: { name: 'one', where, values: [input.deliveryId, tenant.environmentId] },
+      condition: ownDelivery(tenant, input.deliveryId),
       decide: (delivery) => {
         if (isAtEnd(delivery.status)) throw new DeliveryAtEndError(delivery.id);
         return {
@@ -94,11 +93,12 @@ export async function recordAttempt(
   return attemptId;
 }
 
-async function findBodyBytes(client: ClientBase, { environmentId }: Tenant, deliveryId: string): Promise<number> {
+async function findBodyBytes(client: ClientBase, tenant: Tenant, deliveryId: string): Promise<number> {
+  const { where, values } = ownDelivery(tenant, deliveryId);
   const { rows } = await client.query(
     `select octet_length(v.body) as bytes from deliveries d join events v on v.id = d.event_id
-     where d.id = $1 and d.environment_id = $2`,
-    [deliveryId, environmentId],
+     where ${where}`,
+    values,
   );
   if (rows.length === 0) throw new NotFoundError('There is no delivery with this ID.');
   return rows[0].bytes;

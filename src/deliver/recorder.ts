@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase, Pool } from 'pg';
+import { type FailureStreak, findDisableReason } from '../domain/failure-streak.ts';
 import type { Log } from '../log.ts';
 import type { DeliveryQueue, JobClaim } from '../queue/delivery-queue.ts';
+import { disableEndpoints } from '../storage/disable-endpoints.ts';
+import { type AttemptCounts, saveStreaks } from '../storage/failure-streaks.ts';
 import { openLanes } from '../storage/lanes.ts';
 import { lockDeliveries } from '../storage/lock-deliveries.ts';
 import { type SavedTransition, saveTransitions, type Transition } from '../storage/save-transitions.ts';
@@ -24,7 +27,7 @@ export interface RecorderEntry {
   transition: Transition | null;
   /** Endpoint that the delivery goes to. */
   endpointId: string;
-  /** Why the endpoint is disabled by this attempt; null: it is not. */
+  /** Why the endpoint is disabled by this attempt, whatever came before; null: it is not. */
   disableReason: string | null;
 }
 
@@ -33,6 +36,8 @@ export interface RecorderOptions {
   queue: DeliveryQueue;
   signals: Signals;
   log: Log;
+  /** How long an endpoint may have nothing but failures until it is disabled; null: for ever. */
+  disableAfterMs: number | null;
 }
 
 interface Waiting {
@@ -119,16 +124,38 @@ export class Recorder {
       intoLanes.map((entry) => entry.endpointId),
     );
     const claims = entries.flatMap(({ claim }) => claim ?? []);
-    const [rows] = await Promise.all([
+    const [rows, streaks] = await Promise.all([
       saveTransitions(client, transitions, now),
+      saveStreaks(client, countAttempts(entries), now),
       this.#options.queue.finish(client, claims),
     ]);
     const saved = new Map(rows.map((row) => [row.deliveryId, row]));
     const late = transitions.filter(({ deliveryId, attempt }) => attempt && !saved.has(deliveryId));
     for (const row of await saveLateAttempts(client, late, now)) saved.set(row.deliveryId, row);
-    await disableEndpoints(client, entries, now);
+    await disableEndpoints(client, this.#findDisabled(entries, streaks, now), now);
     return saved;
   }
+
+  #findDisabled(entries: RecorderEntry[], streaks: FailureStreak[], now: Date) {
+    const reasons = [
+      ...entries.map(({ endpointId, disableReason }) => ({ endpointId, reason: disableReason })),
+      ...streaks.map((streak) => ({
+        endpointId: streak.endpointId,
+        reason: findDisableReason(streak, this.#options.disableAfterMs, now),
+      })),
+    ];
+    return reasons.flatMap(({ endpointId, reason }) => (reason === null ? [] : [{ endpointId, reason }]));
+  }
+}
+
+/** What the attempts of a batch brought, by endpoint. */
+function countAttempts(entries: RecorderEntry[]): AttemptCounts[] {
+  const attempted = entries.filter(({ transition }) => transition?.attempt);
+  const byEndpoint = Map.groupBy(attempted, (entry) => entry.endpointId);
+  return [...byEndpoint].map(([endpointId, attempts]) => {
+    const succeeded = attempts.filter(({ transition }) => transition?.attempt?.status === 'SUCCEEDED').length;
+    return { endpointId, succeeded, failed: attempts.length - succeeded };
+  });
 }
 
 /**
@@ -152,15 +179,4 @@ async function saveLateAttempts(client: ClientBase, late: Transition[], now: Dat
     return [{ deliveryId, expectedPlan: state.plan, previousStatus: state.status, next: state, attempt: effectless }];
   });
   return saveTransitions(client, transitions, now);
-}
-
-async function disableEndpoints(client: ClientBase, entries: RecorderEntry[], now: Date) {
-  const disabled = entries.filter((entry) => entry.disableReason !== null);
-  if (disabled.length === 0) return;
-  await client.query(
-    `update endpoints e set status = 'DISABLED', disabled_reason = i.reason, disabled_at = $3, updated_at = $3
-     from (select distinct on (id) * from unnest($1::uuid[], $2::text[]) as x(id, reason)) i
-     where e.id = i.id and e.status <> 'DISABLED'`,
-    [disabled.map((entry) => entry.endpointId), disabled.map((entry) => entry.disableReason), now],
-  );
 }

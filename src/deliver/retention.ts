@@ -52,9 +52,10 @@ export class Retention {
     const { pool, log, retentionDays } = this.#options;
     try {
       const unchangedSince = new Date(Date.now() - CHANGES_KEPT_MS - CHANGES_MARGIN_MS);
-      await this.#repeat(() => deleteOldChanges(pool, unchangedSince));
-      await this.#repeat(() => deleteOldChanges(pool, unchangedSince, 'publications'));
       const publishedBefore = new Date(Date.now() - retentionDays * DAY_MS);
+      await this.#repeat(() => deleteOldChanges(pool, 'delivery_changes', unchangedSince));
+      await this.#repeat(() => deleteOldChanges(pool, 'publications', unchangedSince));
+      await this.#repeat(() => deleteOldChanges(pool, 'endpoint_changes', publishedBefore));
       await this.#repeat(() => deleteOldStats(pool, MINUTE_SECONDS, new Date(Date.now() - MINUTES_KEPT_MS)));
       await this.#repeat(() => deleteOldStats(pool, HOUR_SECONDS, publishedBefore));
       let after: string | null = null;

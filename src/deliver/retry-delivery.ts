@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import { findRetryRefusal } from '../domain/delivery.ts';
 import type { Tenant } from '../domain/tenant.ts';
 import { DeliveryNotRetryableError, NotFoundError } from '../errors.ts';
-import type { LockedDelivery } from '../storage/lock-deliveries.ts';
+import { type LockedDelivery, ownDelivery } from '../storage/lock-deliveries.ts';
 import { inTransaction } from '../storage/transaction.ts';
 import { changeDeliveries, type Decision, type DeliveryChangerOptions, signalChanges } from './change-deliveries.ts';
 
@@ -23,8 +23,7 @@ export async function retryDelivery(
   tenant: Tenant,
   { deliveryId, restartSchedule = false }: RetryDeliveryInput,
 ): Promise<void> {
-  const where = 'd.id = $1 and d.environment_id = $2';
-  const condition = { name: 'one', where, values: [deliveryId, tenant.environmentId] };
+  const condition = ownDelivery(tenant, deliveryId);
   await inTransaction(options.pool, async (client) => {
     const decide = (delivery: LockedDelivery) => decideRetry(delivery, restartSchedule);
     const changed = await changeDeliveries(client, options.queue, { condition, decide });
@@ -40,8 +39,9 @@ export async function retryDeliveryAttempt(
   attemptId: string,
 ): Promise<string> {
   const { rows } = await options.pool.query(
-    'select delivery_id as id from delivery_attempts where id = $1 and environment_id = $2',
-    [attemptId, tenant.environmentId],
+    `select delivery_id as id from delivery_attempts
+     where id = $1 and environment_id = $2 and ($3::uuid is null or endpoint_id = $3)`,
+    [attemptId, tenant.environmentId, tenant.endpointId],
   );
   if (rows.length === 0) throw new NotFoundError('There is no attempt with this ID.');
   await retryDelivery(options, tenant, { deliveryId: rows[0].id });

@@ -7,6 +7,8 @@ import { inTransaction } from '../storage/transaction.ts';
 import { changeDeliveries, type DeliveryChangerOptions, signalChanges } from './change-deliveries.ts';
 import { decideRetry, retryDeliveriesOf } from './retry-delivery.ts';
 
+const NO_ENDPOINT = 'There is no endpoint with this ID.';
+
 export interface RetryEventInput {
   eventId: string;
   /** Left out: every active endpoint that the event matches today. */
@@ -29,10 +31,17 @@ export async function retryEvent(
 ): Promise<string[]> {
   const deliveryIds = await inTransaction(options.pool, async (client) => {
     const event = await findEvent(client, tenant, eventId);
-    return endpointId ? retryToOne(client, options, { event, endpointId }) : retryToAll(client, options, event);
+    const target = chooseEndpoint(tenant, endpointId);
+    return target ? retryToOne(client, options, { event, endpointId: target }) : retryToAll(client, options, event);
   });
   signalChanges(options.signals);
   return deliveryIds;
+}
+
+/** Whoever sees one endpoint sends to that one. @throws {NotFoundError} */
+function chooseEndpoint({ endpointId: own }: Tenant, asked: string | null | undefined): string | null {
+  if (own !== null && asked && asked !== own) throw new NotFoundError(NO_ENDPOINT);
+  return asked ?? own;
 }
 
 interface EventToRetry extends Tenant {
@@ -43,8 +52,10 @@ interface EventToRetry extends Tenant {
 /** Locked against retention, which must not take it away while it gets a delivery. */
 async function findEvent(client: ClientBase, tenant: Tenant, eventId: string): Promise<EventToRetry> {
   const { rows } = await client.query(
-    'select id, type from events where id = $1 and environment_id = $2 for key share',
-    [eventId, tenant.environmentId],
+    `select id, type from events e where id = $1 and environment_id = $2
+       and ($3::uuid is null or exists (select 1 from deliveries d where d.event_id = e.id and d.endpoint_id = $3))
+     for key share`,
+    [eventId, tenant.environmentId, tenant.endpointId],
   );
   if (rows.length === 0) throw new NotFoundError('There is no event with this ID.');
   return { ...rows[0], ...tenant };
@@ -80,7 +91,7 @@ async function requireEndpoint(client: ClientBase, { environmentId }: Tenant, en
     'select 1 from endpoints where id = $1 and environment_id = $2 and deleted_at is null',
     [endpointId, environmentId],
   );
-  if (rows.length === 0) throw new NotFoundError('There is no endpoint with this ID.');
+  if (rows.length === 0) throw new NotFoundError(NO_ENDPOINT);
 }
 
 /** There is no delivery to name in a DeliveryNotRetryableError, so this says what to change. */

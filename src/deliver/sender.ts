@@ -1,23 +1,20 @@
 import type { KeyObject } from 'node:crypto';
-import { lookup as resolveName } from 'node:dns';
-import { isIP, type LookupFunction } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { LRUCache } from 'lru-cache';
-import { Agent, type Dispatcher } from 'undici';
-import type { AddressPolicy } from '../domain/address.ts';
+import type { Dispatcher } from 'undici';
 import { encodeId } from '../domain/ids.ts';
 import { parseRetryAfter } from '../domain/retry-policy.ts';
-import { unseal } from '../domain/sealing.ts';
+import type { Keyring } from '../domain/sealing.ts';
 import { signatureHeaders, toSigningKey } from '../domain/signature.ts';
+import type { TargetPolicy } from '../domain/target-policy.ts';
 import type { OutgoingDelivery } from '../storage/load-outgoing.ts';
 import { AttemptError, BlockedAddressError, describeFailure } from './attempt-error.ts';
+import { makeCheckedLookup } from './checked-lookup.ts';
+import { Connections } from './connections.ts';
 import { type Answer, exchange } from './exchange.ts';
+import { hideValues } from './hide-values.ts';
 import { keepResponseBody } from './response-body.ts';
 
-/** Below the 5 s after which many servers close an idle connection. */
-const KEEP_ALIVE_MS = 4_000;
-/** A connection that is not there after so long is given up, so that those of stalled endpoints do not pile up. */
-const CONNECT_MS_MAX = 10_000;
 /** Secrets, headers and addresses that are kept at hand, so that they need not be unsealed and read for every attempt. */
 const AT_HAND_MAX = 10_000;
 /** Status 410: the endpoint is gone for good, RFC 9110 section 15.5.11. */
@@ -42,8 +39,10 @@ export interface SendResult {
 }
 
 export interface SenderOptions {
-  encryptionKey: KeyObject;
-  addressPolicy: AddressPolicy;
+  keyring: Keyring;
+  targetPolicy: TargetPolicy;
+  /** Where all requests go through; null: nowhere, they go straight. */
+  proxyUrl: string | null;
   /** Product and version for the `user-agent` header. */
   userAgent: string;
 }
@@ -51,43 +50,38 @@ export interface SenderOptions {
 /** Makes the HTTP request of an attempt. What an endpoint does wrong is part of the result, never thrown. */
 export class Sender {
   readonly #options: SenderOptions;
-  readonly #agent: Agent;
+  readonly #connections: Connections;
   readonly #signingKeys = new LRUCache<string, KeyObject>({ max: AT_HAND_MAX });
   readonly #ownHeaders = new LRUCache<string, Record<string, string>>({ max: AT_HAND_MAX });
   readonly #targets = new LRUCache<string, Target>({ max: AT_HAND_MAX });
 
   constructor(options: SenderOptions) {
     this.#options = options;
-    // As many connections as there are requests in flight, which the lanes bound: many endpoints may share an origin,
-    // and those that stall must not take the others' connections.
-    this.#agent = new Agent({
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // With it, undici holds all requests to an origin back until its first TLS handshake is done.
-      allowH2: false,
-      // The attempt's own deadline covers these.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: { lookup: makeCheckedLookup(options.addressPolicy), timeout: CONNECT_MS_MAX },
-    });
+    const { keyring, proxyUrl, targetPolicy } = options;
+    this.#connections = new Connections({ keyring, proxyUrl, lookup: makeCheckedLookup(targetPolicy) });
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#connections.close();
   }
 
-  /** @param delivery with its body, secrets and headers, still sealed */
+  /**
+   * @param delivery with its body, secrets and headers, still sealed
+   * @throws {UnknownKeyError} where these can't be unsealed. Nothing was sent
+   */
   async send(delivery: OutgoingDelivery): Promise<SendResult> {
     const startedAt = new Date();
     const started = performance.now();
-    const { sent, recorded } = this.#makeHeaders(delivery, startedAt);
-    const answer = await this.#request(delivery, sent).catch((error) => describeFailure(error, delivery));
+    const { own, sent, recorded } = this.#makeHeaders(delivery, startedAt);
+    const agent = this.#connections.agentOf(delivery);
+    const answer = await this.#request(agent, delivery, sent).catch((error) => describeFailure(error, delivery));
     const base = { startedAt, requestHeaders: recorded, durationMs: Math.round(performance.now() - started) };
-    return answer instanceof AttemptError ? withoutResponse(base, answer) : withResponse(base, answer);
+    return answer instanceof AttemptError ? withoutResponse(base, answer) : withResponse(base, hideValues(answer, own));
   }
 
-  async #request(delivery: OutgoingDelivery, headers: Record<string, string>): Promise<Answer> {
+  async #request(agent: Dispatcher, delivery: OutgoingDelivery, headers: Record<string, string>): Promise<Answer> {
     const { origin, path } = this.#aim(delivery.url);
-    return exchange(this.#agent, {
+    return exchange(agent, {
       origin,
       path,
       method: delivery.method as Dispatcher.HttpMethod,
@@ -97,13 +91,19 @@ export class Sender {
     });
   }
 
-  /** @throws {BlockedAddressError} where the host is an address that deliveries must not reach */
+  /**
+   * What is remembered follows from the URL and the policy alone, and neither changes. Where a name leads to is not
+   * among it: that is looked up and checked for each connection.
+   *
+   * @throws {BlockedAddressError} where the URL itself shows that deliveries must not go there
+   */
   #aim(url: string): Target {
     const known = this.#targets.get(url);
     if (known) return known;
-    const { origin, hostname, pathname, search } = new URL(url);
-    refuseBlockedLiteral(hostname, this.#options.addressPolicy);
-    const target = { origin, path: `${pathname}${search}` };
+    const parsed = new URL(url);
+    const fault = this.#options.targetPolicy.findFault(parsed);
+    if (fault) throw new BlockedAddressError(fault);
+    const target = { origin: parsed.origin, path: `${parsed.pathname}${parsed.search}` };
     this.#targets.set(url, target);
     return target;
   }
@@ -122,15 +122,15 @@ export class Sender {
       }),
     };
     const masked = Object.fromEntries(Object.keys(own).map((name) => [name, null]));
-    return { sent: { ...own, ...standard }, recorded: { ...masked, ...standard } };
+    return { own, sent: { ...own, ...standard }, recorded: { ...masked, ...standard } };
   }
 
   #openSigningKey(sealed: Buffer): KeyObject {
-    return remember(this.#signingKeys, sealed, () => toSigningKey(unseal(sealed, this.#options.encryptionKey)));
+    return remember(this.#signingKeys, sealed, () => toSigningKey(this.#options.keyring.open(sealed)));
   }
 
   #openHeaders(sealed: Buffer): Record<string, string> {
-    return remember(this.#ownHeaders, sealed, () => JSON.parse(unseal(sealed, this.#options.encryptionKey)));
+    return remember(this.#ownHeaders, sealed, () => JSON.parse(this.#options.keyring.open(sealed)));
   }
 }
 
@@ -173,25 +173,5 @@ function withResponse(base: Base, { status, headers, body }: Answer): SendResult
     error: isSuccess ? null : new AttemptError('HTTP_STATUS', `The endpoint answered with status ${status}.`),
     retryAfterMs: parseRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter, base.startedAt),
     isGone: status === STATUS_GONE,
-  };
-}
-
-/** A host that is an address never reaches the look-up, so it is checked here. */
-function refuseBlockedLiteral(hostname: string, isAllowed: AddressPolicy) {
-  const host = hostname.replace(/^\[|\]$/g, '');
-  if (isIP(host) && !isAllowed(host)) throw new BlockedAddressError(host);
-}
-
-/** Resolves a name and gives only allowed addresses to connect to, so what was checked is what is connected to. */
-function makeCheckedLookup(isAllowed: AddressPolicy): LookupFunction {
-  return (hostname, options, callback) => {
-    resolveName(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error) return callback(error, '', 0);
-      const allowed = addresses.filter(({ address }) => isAllowed(address));
-      const first = allowed[0];
-      if (!first) return callback(new BlockedAddressError(addresses[0]?.address ?? hostname), '', 0);
-      if (options.all) return callback(null, allowed);
-      return callback(null, first.address, first.family);
-    });
   };
 }

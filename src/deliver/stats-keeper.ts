@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import type { Log } from '../log.ts';
 import { PollLoop } from '../poll-loop.ts';
 import { countChanges } from '../storage/count-changes.ts';
-import { hasUncounted, moveStatsPosition, takeStatsPosition } from '../storage/stats-position.ts';
+import { hasUnread, moveLogPosition, takeLogPosition } from '../storage/log-position.ts';
 import { inTransaction } from '../storage/transaction.ts';
 
 /** Statistics are so far behind what happened, or a little more. */
@@ -37,12 +37,12 @@ export class StatsKeeper {
   }
 
   async #turn(): Promise<boolean> {
-    if (!(await hasUncounted(this.#pool))) return false;
+    if (!(await hasUnread(this.#pool, 'statistics'))) return false;
     return inTransaction(this.#pool, async (client) => {
-      const range = await takeStatsPosition(client, ROWS_MAX);
-      if (range === null || range.until <= range.from) return false;
+      const range = await takeLogPosition(client, 'statistics', ROWS_MAX);
+      if (range === null) return false;
       await countChanges(client, range);
-      await moveStatsPosition(client, range.until);
+      await moveLogPosition(client, 'statistics', range.until);
       return range.hasMore;
     });
   }

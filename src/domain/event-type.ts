@@ -13,13 +13,20 @@ export const isEventType = (text: string): boolean => text.length <= EVENT_TYPE_
 export const isEventTypePattern = (text: string): boolean =>
   text === '*' || isEventType(text.endsWith('.*') ? text.slice(0, -2) : text);
 
+/** Begins the types of operational events, which Posthorn publishes itself. Nobody else may use it. */
+export const OPERATIONAL_PREFIX = 'posthorn.';
+
+/** Whether a type is one of an operational event. */
+export const isOperational = (eventType: string): boolean => eventType.startsWith(OPERATIONAL_PREFIX);
+
 /**
- * Every pattern that matches an event type.
+ * Every pattern that matches an event type. An operational one is not among those that `*` stands for: it tells of other
+ * endpoints, so a route has to ask for it by name.
  *
  * @example patternsFor('invoice.paid.eu') gives ['*', 'invoice.*', 'invoice.paid.*', 'invoice.paid.eu']
  */
 export function patternsFor(eventType: string): string[] {
   const words = eventType.split('.');
   const prefixes = words.slice(1).map((_, index) => `${words.slice(0, index + 1).join('.')}.*`);
-  return ['*', ...prefixes, eventType];
+  return [...(isOperational(eventType) ? [] : ['*']), ...prefixes, eventType];
 }

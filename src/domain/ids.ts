@@ -9,6 +9,7 @@ export const ID_PREFIXES = {
   ApiKey: 'key',
   Endpoint: 'ep',
   Route: 'rt',
+  SigningKey: 'sig',
   Event: 'evt',
   Delivery: 'dlv',
   DeliveryAttempt: 'att',

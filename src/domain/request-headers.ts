@@ -17,6 +17,7 @@ const RESERVED = new Set([
   'host',
   'http2-settings',
   'keep-alive',
+  'proxy-authenticate',
   'proxy-authorization',
   'proxy-connection',
   'te',
@@ -28,9 +29,10 @@ const RESERVED = new Set([
 
 /** What is wrong with a header that an endpoint wants sent; null: nothing. */
 export function findHeaderFault(name: string, value: unknown): string | null {
-  const lower = name.toLowerCase();
   if (!TOKEN.test(name)) return "is no header name: letters, digits and !#$%&'*+-.^_`|~ are allowed.";
-  if (RESERVED.has(lower) || lower.startsWith('webhook-')) return 'is set by Posthorn itself. Choose another name.';
+  // Many servers hand `_` and `-` on as one and the same, RFC 3875 section 4.1.18.
+  const plain = name.toLowerCase().replaceAll('_', '-');
+  if (RESERVED.has(plain) || plain.startsWith('webhook-')) return 'is set by Posthorn itself. Choose another name.';
   if (typeof value !== 'string' || value.length > HEADER_VALUE_MAX_CHARS || (value !== '' && !VALUE.test(value))) {
     return `must be a text of visible ASCII characters, ${HEADER_VALUE_MAX_CHARS} at most.`;
   }

@@ -2,4 +2,6 @@
 export interface Tenant {
   organizationId: string;
   environmentId: string;
+  /** The one endpoint that anything may be seen of; null: all of the environment. */
+  endpointId: string | null;
 }

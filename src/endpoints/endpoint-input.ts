@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { findAuthorityFault, findCertificateFault, PEM_MAX_CHARS } from '../domain/client-certificate.ts';
 import { EVENT_TYPE_RULE, isEventTypePattern } from '../domain/event-type.ts';
 import { findHeaderFault, HEADERS_MAX } from '../domain/request-headers.ts';
 import { DELAY_SECONDS_MAX, DELAY_SECONDS_MIN, MAX_RETRIES_MAX } from '../domain/retry-policy.ts';
-import { isSecret, SECRET_RULE } from '../domain/signature.ts';
+import { isSecret, kindOfSecret, SECRET_RULE, type SignatureKind } from '../domain/signature.ts';
 import { NAME_SCHEMA } from '../domain/validation.ts';
 
 export const TIMEOUT_MS_DEFAULT = 15_000;
@@ -69,6 +70,18 @@ const retryPolicySchema = z.object({
   jitter: z.number().min(0, between(0, 1)).max(1, between(0, 1)).nullish(),
 });
 
+const pemSchema = z.string().max(PEM_MAX_CHARS, `may have ${PEM_MAX_CHARS} characters at most.`);
+const clientCertificateSchema = z
+  .object({ certificate: pemSchema, privateKey: pemSchema })
+  .superRefine((given, context) => {
+    const fault = findCertificateFault(given, new Date());
+    if (fault) context.addIssue({ code: 'custom', path: [fault.path], message: fault.message });
+  });
+const caCertificateSchema = pemSchema.superRefine((pem, context) => {
+  const message = findAuthorityFault(pem);
+  if (message) context.addIssue({ code: 'custom', message });
+});
+
 const timeoutRule = whole(TIMEOUT_MS_MIN, TIMEOUT_MS_MAX);
 const rateRule = between(RATE_LIMIT_MIN, RATE_LIMIT_MAX);
 const typeRule = `must be an event type (${EVENT_TYPE_RULE}), such a type followed by ".*", or "*".`;
@@ -90,20 +103,37 @@ const common = {
   retryPolicy: retryPolicySchema.nullish(),
   timeoutMs: z.int(timeoutRule).min(TIMEOUT_MS_MIN, timeoutRule).max(TIMEOUT_MS_MAX, timeoutRule).nullish(),
   rateLimitPerSecond: z.number().min(RATE_LIMIT_MIN, rateRule).max(RATE_LIMIT_MAX, rateRule).nullish(),
+  clientCertificate: clientCertificateSchema.nullish(),
+  caCertificate: caCertificateSchema.nullish(),
 };
 
-const secretSchema = z.string().refine(isSecret, `must be ${SECRET_RULE}.`).nullish();
+const secret = {
+  secret: z.string().refine(isSecret, `must be ${SECRET_RULE}.`).nullish(),
+  signatureKind: z.enum(['HMAC_SHA256', 'ED25519']).nullish(),
+};
 
-export const createEndpointSchema = z.object({ ...common, url: urlSchema, secret: secretSchema });
+/** Both may be given, and then they must agree. */
+function checkKind(
+  { secret, signatureKind }: { secret?: string | null; signatureKind?: SignatureKind | null },
+  context: z.RefinementCtx,
+) {
+  if (!secret || !signatureKind || kindOfSecret(secret) === signatureKind) return;
+  const message = `is not how this secret signs, which is ${kindOfSecret(secret)}. Leave one of the two out.`;
+  context.addIssue({ code: 'custom', path: ['signatureKind'], message });
+}
+
+export const createEndpointSchema = z.object({ ...common, ...secret, url: urlSchema }).superRefine(checkKind);
 export const updateEndpointSchema = z.object({ ...common, url: urlSchema.nullish() });
 
 const overlapRule = whole(0, OVERLAP_SECONDS_MAX);
-export const rotateSecretSchema = z.object({
-  secret: secretSchema,
-  overlapSeconds: z.int(overlapRule).min(0, overlapRule).max(OVERLAP_SECONDS_MAX, overlapRule).nullish(),
-});
+export const rotateSecretSchema = z
+  .object({
+    ...secret,
+    overlapSeconds: z.int(overlapRule).min(0, overlapRule).max(OVERLAP_SECONDS_MAX, overlapRule).nullish(),
+  })
+  .superRefine(checkKind);
 
-/** What may be given of an endpoint. Null and left out are the same, but for `description`, `headers` and the rate limit when updating: null takes them away. */
+/** What may be given of an endpoint. Null and left out are the same, but for `description`, `headers`, the rate limit and certificates when updating: null takes them away. */
 export type CreateEndpointInput = z.input<typeof createEndpointSchema>;
 export type UpdateEndpointInput = z.input<typeof updateEndpointSchema> & { endpointId: string };
 export type RotateSecretInput = z.input<typeof rotateSecretSchema> & { endpointId: string };

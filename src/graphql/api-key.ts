@@ -1,4 +1,5 @@
 import { createApiKey, revokeApiKey } from '../access/api-keys.ts';
+import { visibleApiKeys } from '../access/visible.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import type { ApiKey } from '../generated/prisma/client.ts';
 import { builder } from './builder.ts';
@@ -18,10 +19,14 @@ export const ScopeRef = builder.enumType('Scope', {
 const ApiKeyRef = builder.prismaNode('ApiKey', {
   description: 'Lets a program or a person in. The key itself is shown once, and stored as a hash.',
   id: { resolve: (apiKey) => apiKey.id },
-  findUnique: (id, { caller }) => (caller.isOperator ? { id } : { id, environmentId: caller.environmentId }),
+  findUnique: (id, { caller }) => ({ ...visibleApiKeys(caller), id }),
   authScopes: { scope: 'API_KEYS_MANAGE' },
   fields: (t) => ({
     name: t.exposeString('name', { description: 'What it is for.' }),
+    prefix: t.exposeString('prefix', {
+      nullable: true,
+      description: 'How the key begins, to tell it from others; null: it was made before this was kept.',
+    }),
     scopes: t.field({ type: [ScopeRef], description: 'What it may do.', resolve: (apiKey) => apiKey.scopes }),
     environment: t.relation('environment', { description: 'The environment that it acts in.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),

@@ -13,12 +13,6 @@ import type { Context } from './context.ts';
 import { CostLimitError } from './cost-limit.ts';
 import { decodeNodeId } from './ids.ts';
 
-/** Levels of fields in an operation. */
-export const DEPTH_MAX = 14;
-/** Fields in an operation, aliases included. */
-export const BREADTH_MAX = 500;
-/** Cost of an operation: a field is 1, and below a connection it counts as often as the page is long. */
-export const COMPLEXITY_MAX = 50_000;
 /** A list that is no connection counts as so many. */
 const LIST_MULTIPLIER = 5;
 
@@ -28,7 +22,7 @@ interface Types {
   DefaultFieldNullability: false;
   DefaultEdgesNullability: { list: false; items: false };
   DefaultNodeNullability: false;
-  AuthScopes: { scope: Scope; anyScope: readonly Scope[]; operator: boolean };
+  AuthScopes: { scope: Scope; anyScope: readonly Scope[]; operator: boolean; apiKey: boolean };
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
@@ -49,17 +43,20 @@ export const builder = new SchemaBuilder<Types>({
       scope: (scope) => caller.scopes.includes(scope),
       anyScope: (scopes) => scopes.some((scope) => caller.scopes.includes(scope)),
       operator: caller.isOperator,
+      // Not for browser tokens.
+      apiKey: !caller.isBrowserToken,
     }),
     unauthorizedError: (_, __, info) =>
       new RequestError(
         'FORBIDDEN',
-        `This API key may not use ${info.parentType.name}.${info.fieldName}. It lacks a scope.`,
+        `This API key may not use ${info.parentType.name}.${info.fieldName}. It lacks a scope, or is a browser token.`,
       ),
   },
   complexity: {
     defaultListMultiplier: LIST_MULTIPLIER,
-    limit: { complexity: COMPLEXITY_MAX, depth: DEPTH_MAX, breadth: BREADTH_MAX },
-    complexityError: (kind, result) => new CostLimitError(kind, result),
+    limit: ({ services }) => ({ complexity: services.complexityMax }),
+    complexityError: (_, { complexity, maxComplexity = 0 }) =>
+      new CostLimitError('complexity', complexity, maxComplexity),
   },
   relay: {
     encodeGlobalID: (typename, id) => encodeId(typename as IdKind, String(id)),

@@ -5,6 +5,7 @@ import type { DeliveryChangerOptions } from '../deliver/change-deliveries.ts';
 import type { Endpoints } from '../endpoints/endpoints.ts';
 import type { PrismaClient } from '../generated/prisma/client.ts';
 import type { ChangeFeed } from '../live/change-feed.ts';
+import type { EndpointFeed } from '../live/endpoint-feed.ts';
 import type { HealthWatches } from '../live/health-watch.ts';
 import type { StatsWatches } from '../live/stats-watch.ts';
 import type { Log } from '../log.ts';
@@ -19,8 +20,11 @@ export interface Services {
   endpoints: Endpoints;
   deliveries: DeliveryChangerOptions;
   feed: ChangeFeed;
+  endpointFeed: EndpointFeed;
   stats: StatsWatches;
   health: HealthWatches;
+  /** Cost that an operation may have: a field is 1, and below a connection it counts as often as the page is long. */
+  complexityMax: number;
   log: Log;
 }
 

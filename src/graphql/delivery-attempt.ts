@@ -1,4 +1,5 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
+import { visibleAttempts } from '../access/visible.ts';
 import type { AttemptErrorCode } from '../deliver/attempt-error.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { DeliveryAttemptWhereInput } from '../generated/prisma/models/DeliveryAttempt.ts';
@@ -33,9 +34,10 @@ const AttemptErrorCodeRef = builder.enumType('AttemptErrorCode', {
     HTTP_STATUS: { description: 'A response came, and its status is not 2xx.' },
     TIMEOUT: { description: "No response came within the endpoint's timeout." },
     DNS: { description: "The host's name could not be resolved." },
-    CONNECTION: { description: 'No connection, it broke, or the answer was not HTTP.' },
+    CONNECTION: { description: 'No connection, or it broke before an answer came.' },
     TLS: { description: 'No secure connection: the certificate or the handshake failed.' },
-    BLOCKED_ADDRESS: { description: 'The address is one that deliveries must not reach.' },
+    INVALID_RESPONSE: { description: 'The answer was not HTTP, or larger than what is read before its status counts.' },
+    BLOCKED_ADDRESS: { description: 'The address or the port is one that deliveries must not reach.' },
     EXTERNAL: { description: 'An attempt made elsewhere failed for the reason in the message.' },
   } as const,
 });
@@ -51,7 +53,7 @@ const AttemptErrorRef = builder.objectRef<{ code: AttemptErrorCode; message: str
 export const DeliveryAttemptRef = builder.prismaNode('DeliveryAttempt', {
   description: 'One HTTP request of a delivery, with request, response, duration and error.',
   id: { resolve: (attempt) => attempt.id },
-  findUnique: (id, { caller }) => ({ id, environmentId: caller.environmentId }),
+  findUnique: (id, { caller }) => ({ ...visibleAttempts(caller), id }),
   authScopes: { anyScope: MAY_READ },
   fields: (t) => ({
     organization: t.relation('organization', { description: 'The organization that it belongs to.' }),
@@ -157,7 +159,7 @@ builder.queryField('deliveryAttempt', (t) =>
     resolve: (query, _, { id }, { services, caller }) =>
       services.prisma.deliveryAttempt.findFirst({
         ...query,
-        where: { id: decodeArgument('DeliveryAttempt', id, 'id'), environmentId: caller.environmentId },
+        where: { ...visibleAttempts(caller), id: decodeArgument('DeliveryAttempt', id, 'id') },
       }),
   }),
 );
@@ -172,11 +174,11 @@ builder.queryField('deliveryAttempts', (t) =>
       args: { filter: t.arg({ type: DeliveryAttemptFilter, description: 'Which ones; left out: all.' }) },
       resolve: async (_, args, context, info) => {
         const page = readPage('DeliveryAttempt', args);
-        const where = { ...toWhere(args.filter ?? {}), environmentId: context.caller.environmentId };
         const { where: keys, ...rest } = pageQuery(page);
+        const where = { AND: [visibleAttempts(context.caller), toWhere(args.filter ?? {}), keys] };
         const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
         const { deliveryAttempt } = context.services.prisma;
-        return toConnection(page, await deliveryAttempt.findMany({ ...query, ...rest, where: { AND: [where, keys] } }));
+        return toConnection(page, await deliveryAttempt.findMany({ ...query, ...rest, where }));
       },
     },
     AttemptConnectionRef,

@@ -1,13 +1,13 @@
+import { visibleDeliveries, visibleEndpoints, visibleEvents } from '../access/visible.ts';
 import { RequestError } from '../errors.ts';
-import { CHANGES_KEPT_MS, type DeliveryChange, hasReached } from '../live/change-log.ts';
-import { type ChangeCursor, decodeCursor } from '../live/cursor.ts';
-import { EXPIRED_MESSAGE } from '../live/subscriber.ts';
+import type { DeliveryChange } from '../live/change-log.ts';
 import type { ChangeBatch, ChangeFilter, Round } from '../live/topic.ts';
 import { builder } from './builder.ts';
 import { loadChangeRow } from './change-rows.ts';
 import type { Context } from './context.ts';
 import { DeliveryStatusRef } from './delivery.ts';
 import { decodeArgument, decodeOptional } from './ids.ts';
+import { AFTER_DESCRIPTION, CURSOR_DESCRIPTION, readAfter } from './live-cursor.ts';
 import { requireFound } from './require-found.ts';
 
 const COALESCE_MS_MIN = 100;
@@ -63,8 +63,6 @@ const DeliveryChangeRef = builder.objectRef<ToldChange>('DeliveryChange').implem
 
 const toToldChanges = ({ changes, round }: ChangeBatch): ToldChange[] => changes.map((change) => ({ change, round }));
 
-const CURSOR_DESCRIPTION = 'Resumes behind this batch: give it as `after`. Good for 24 h.';
-
 const DeliveryChangesRef = builder.objectRef<ChangeBatch>('DeliveryChanges').implement({
   description: 'Changes that were committed together or shortly after one another, in commit order.',
   fields: (t) => ({
@@ -109,18 +107,6 @@ const DeliveryChangeFilter = builder.inputType('DeliveryChangeFilter', {
   }),
 });
 
-const AFTER_DESCRIPTION =
-  'Cursor to resume behind, from an earlier batch or `liveCursor`; left out: from now on. Over SSE, the header `Last-Event-ID` goes before it.';
-
-builder.queryField('liveCursor', (t) =>
-  t.string({
-    description:
-      'Where a live feed has come to. A page that reads it before its lists or in the same operation, and subscribes with `after: liveCursor`, misses nothing in between; it may be told again of what its lists show already.',
-    authScopes: { scope: 'DELIVERIES_READ' },
-    resolve: (_, __, { services, caller }) => services.feed.cursorOf(caller.environmentId),
-  }),
-);
-
 builder.subscriptionField('deliveryChanges', (t) =>
   t.field({
     type: DeliveryChangesRef,
@@ -155,10 +141,13 @@ builder.subscriptionField('eventChanges', (t) =>
     },
     subscribe: async (_, args, context) => {
       const eventId = decodeArgument('Event', args.eventId, 'eventId');
-      const { environmentId } = context.caller;
-      await requireFound(context.services.prisma.event.count({ where: { id: eventId, environmentId } }), 'eventId');
+      const { environmentId, endpointId } = context.caller;
+      const where = { ...visibleEvents(context.caller), id: eventId };
+      await requireFound(context.services.prisma.event.count({ where }), 'eventId');
       const after = await readAfter(args.after, context);
-      return context.services.feed.subscribe({ environmentId, eventId }, after, { isGreeted: true });
+      return context.services.feed.subscribe({ environmentId, eventId, endpointId: endpointId ?? undefined }, after, {
+        isGreeted: true,
+      });
     },
     resolve: (batch, { eventId }) => ({
       ...(batch as ChangeBatch),
@@ -169,42 +158,31 @@ builder.subscriptionField('eventChanges', (t) =>
 
 /** @throws {RequestError} BAD_USER_INPUT where it names something that is not there for the caller */
 async function readFilter(filter: typeof DeliveryChangeFilter.$inferInput, context: Context): Promise<ChangeFilter> {
-  const { prisma } = context.services;
-  const { environmentId } = context.caller;
+  const { caller, services } = context;
+  const { event, endpoint, delivery } = services.prisma;
   const eventId = decodeOptional('Event', filter.eventId, 'filter.eventId');
   const endpointId = decodeOptional('Endpoint', filter.endpointId, 'filter.endpointId');
   const deliveryId = decodeOptional('Delivery', filter.deliveryId, 'filter.deliveryId');
   const statuses = filter.statuses ?? undefined;
   if (statuses?.length === 0) throw new RequestError('BAD_USER_INPUT', 'filter.statuses must name at least one.');
-  if (eventId) await requireFound(prisma.event.count({ where: { id: eventId, environmentId } }), 'filter.eventId');
+  if (eventId) {
+    await requireFound(event.count({ where: { ...visibleEvents(caller), id: eventId } }), 'filter.eventId');
+  }
   if (endpointId) {
-    await requireFound(prisma.endpoint.count({ where: { id: endpointId, environmentId } }), 'filter.endpointId');
+    await requireFound(endpoint.count({ where: { ...visibleEndpoints(caller), id: endpointId } }), 'filter.endpointId');
   }
   if (deliveryId) {
-    await requireFound(prisma.delivery.count({ where: { id: deliveryId, environmentId } }), 'filter.deliveryId');
+    await requireFound(
+      delivery.count({ where: { ...visibleDeliveries(caller), id: deliveryId } }),
+      'filter.deliveryId',
+    );
   }
-  return { environmentId, eventId, endpointId, deliveryId, statuses };
+  const ownEndpointId = caller.endpointId ?? endpointId;
+  return { environmentId: caller.environmentId, eventId, endpointId: ownEndpointId, deliveryId, statuses };
 }
 
 function readCoalesceMs(coalesceMs: number | null | undefined) {
   if (typeof coalesceMs !== 'number') return {};
   if (coalesceMs >= COALESCE_MS_MIN && coalesceMs <= COALESCE_MS_MAX) return { coalesceMs };
   throw new RequestError('BAD_USER_INPUT', `coalesceMs must be from ${COALESCE_MS_MIN} to ${COALESCE_MS_MAX}.`);
-}
-
-/** @returns null where the feed is to begin now. @throws {RequestError} BAD_USER_INPUT, CURSOR_EXPIRED */
-async function readAfter(after: string | null | undefined, context: Context): Promise<ChangeCursor | null> {
-  const { caller, services, lastEventId } = context;
-  const text = lastEventId ?? after;
-  if (typeof text !== 'string') return null;
-  const cursor = decodeCursor(text);
-  const { pool } = services.deliveries;
-  if (cursor?.environmentId !== caller.environmentId || !(await hasReached(pool, cursor))) {
-    const message = 'after is no cursor of this feed. Take one from an earlier batch or from liveCursor.';
-    throw new RequestError('BAD_USER_INPUT', message);
-  }
-  if (Date.now() - cursor.at.getTime() > CHANGES_KEPT_MS) {
-    throw new RequestError('CURSOR_EXPIRED', EXPIRED_MESSAGE);
-  }
-  return cursor;
 }

@@ -138,8 +138,8 @@ builder.mutationField('recordDeliveryAttempt', (t) =>
   t.field({
     type: RecordDeliveryAttemptPayload,
     description:
-      'Puts an attempt made elsewhere on record. It takes the place of whatever was planned: no attempt of an older plan goes out after it.',
-    authScopes: { scope: 'DELIVERIES_RETRY' },
+      'Puts an attempt made elsewhere on record. It takes the place of whatever was planned: no attempt of an older plan goes out after it. Not for browser tokens.',
+    authScopes: { $all: { scope: 'DELIVERIES_RETRY', apiKey: true } },
     errors: {
       types: [InvalidInputError, NotFoundError, DeliveryAtEndError],
       union: { name: 'RecordDeliveryAttemptResult', description: 'What `recordDeliveryAttempt` answers.' },

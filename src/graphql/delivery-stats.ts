@@ -1,3 +1,5 @@
+import type { Caller } from '../access/caller.ts';
+import { visibleEndpoints } from '../access/visible.ts';
 import {
   addCounts,
   type DeliveryStats,
@@ -16,7 +18,7 @@ import { builder } from './builder.ts';
 import type { Context } from './context.ts';
 import { decodeOptional } from './ids.ts';
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from './pages.ts';
-import { requireFound } from './require-found.ts';
+import { notFound, requireFound } from './require-found.ts';
 import { checkInterval, chooseWindow } from './stats-window.ts';
 
 /** The largest Int of GraphQL, which answers nothing where a number is larger. */
@@ -189,13 +191,24 @@ async function readHistory({ services }: Context, window: StatsWindow, now: Date
   return { window, buckets, now, readWaiting: readOnce };
 }
 
+/**
+ * Whose statistics to read: of the endpoint asked for, or of all that the caller sees.
+ *
+ * @throws {RequestError} BAD_USER_INPUT where the caller sees one endpoint, and asks for another
+ */
+function chooseTarget(asked: string | null | undefined, { environmentId, endpointId: own }: Caller) {
+  const endpointId = decodeOptional('Endpoint', asked, 'endpointId') ?? own;
+  if (own !== null && endpointId !== own) throw notFound('endpointId');
+  return { environmentId, endpointId };
+}
+
 builder.queryField('deliveryStats', (t) =>
   t.field({
     type: DeliveryStatsHistoryRef,
     description: 'What happened to deliveries in a window of time, in equal buckets. It is widened to whole buckets.',
     authScopes: { scope: 'DELIVERIES_READ' },
     args: {
-      endpointId: t.arg.id({ description: 'Of this endpoint; left out: of the environment as a whole.' }),
+      endpointId: t.arg.id({ description: 'Of this endpoint; left out: of all that the caller may see.' }),
       from: t.arg({ type: 'DateTime', description: 'Where the window begins; left out: an hour before it ends.' }),
       to: t.arg({ type: 'DateTime', description: 'Where the window ends; left out: now.' }),
       bucketSeconds: t.arg.int({
@@ -205,9 +218,8 @@ builder.queryField('deliveryStats', (t) =>
     },
     resolve: (_, { endpointId, ...args }, context) => {
       const now = new Date();
-      const { environmentId } = context.caller;
-      const endpointUuid = decodeOptional('Endpoint', endpointId, 'endpointId') ?? null;
-      return readHistory(context, { environmentId, endpointId: endpointUuid, ...chooseWindow(args, now) }, now);
+      const target = chooseTarget(endpointId, context.caller);
+      return readHistory(context, { ...target, ...chooseWindow(args, now) }, now);
     },
   }),
 );
@@ -249,18 +261,18 @@ builder.subscriptionField('deliveryStats', (t) =>
       'What happens to deliveries, told at once and then at each interval. Who reads too slowly misses ticks and gets the latest one.',
     authScopes: { scope: 'DELIVERIES_READ' },
     args: {
-      endpointId: t.arg.id({ description: 'Of this endpoint; left out: of the environment as a whole.' }),
+      endpointId: t.arg.id({ description: 'Of this endpoint; left out: of all that the caller may see.' }),
       intervalSeconds: t.arg.int({ defaultValue: 1, description: 'Seconds from tick to tick: 1 to 60.' }),
     },
     subscribe: async (_, args, { services, caller }) => {
       const intervalSeconds = args.intervalSeconds ?? 1;
       checkInterval(intervalSeconds);
-      const { environmentId } = caller;
-      const endpointId = decodeOptional('Endpoint', args.endpointId, 'endpointId') ?? null;
-      if (endpointId !== null) {
-        await requireFound(services.prisma.endpoint.count({ where: { id: endpointId, environmentId } }), 'endpointId');
+      const target = chooseTarget(args.endpointId, caller);
+      if (target.endpointId !== null) {
+        const where = { ...visibleEndpoints(caller), id: target.endpointId };
+        await requireFound(services.prisma.endpoint.count({ where }), 'endpointId');
       }
-      return services.stats.follow({ environmentId, endpointId, intervalSeconds });
+      return services.stats.follow({ ...target, intervalSeconds });
     },
     resolve: (tick) => tick,
   }),

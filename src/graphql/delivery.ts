@@ -1,4 +1,5 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
+import { visibleDeliveries } from '../access/visible.ts';
 import { RESPONSE_STATUS_MAX, RESPONSE_STATUS_MIN } from '../deliver/record-attempt.ts';
 import { RequestError } from '../errors.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
@@ -27,7 +28,7 @@ export const DeliveryStatusRef = builder.enumType('DeliveryStatus', {
 export const DeliveryRef = builder.prismaNode('Delivery', {
   description: 'One event on its way to one endpoint: the unit that has a status and can be retried.',
   id: { resolve: (delivery) => delivery.id },
-  findUnique: (id, { caller }) => ({ id, environmentId: caller.environmentId }),
+  findUnique: (id, { caller }) => ({ ...visibleDeliveries(caller), id }),
   authScopes: { anyScope: MAY_READ },
   fields: (t) => ({
     organization: t.relation('organization', { description: 'The organization that it belongs to.' }),
@@ -137,7 +138,7 @@ builder.queryField('delivery', (t) =>
     resolve: (query, _, { id }, { services, caller }) =>
       services.prisma.delivery.findFirst({
         ...query,
-        where: { id: decodeArgument('Delivery', id, 'id'), environmentId: caller.environmentId },
+        where: { ...visibleDeliveries(caller), id: decodeArgument('Delivery', id, 'id') },
       }),
   }),
 );
@@ -152,11 +153,11 @@ builder.queryField('deliveries', (t) =>
       args: { filter: t.arg({ type: DeliveryFilter, description: 'Which ones; left out: all.' }) },
       resolve: async (_, args, context, info) => {
         const page = readPage('Delivery', args);
-        const where = { ...toWhere(args.filter ?? {}), environmentId: context.caller.environmentId };
         const { where: keys, ...rest } = pageQuery(page);
+        const where = { AND: [visibleDeliveries(context.caller), toWhere(args.filter ?? {}), keys] };
         const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
         const { prisma } = context.services;
-        return toConnection(page, await prisma.delivery.findMany({ ...query, ...rest, where: { AND: [where, keys] } }));
+        return toConnection(page, await prisma.delivery.findMany({ ...query, ...rest, where }));
       },
     },
     DeliveryConnectionRef,

@@ -1,3 +1,4 @@
+import { visibleEndpoints } from '../access/visible.ts';
 import type { EndpointHealth } from '../domain/endpoint-health.ts';
 import { builder } from './builder.ts';
 import { DeliveryStatsRef } from './delivery-stats.ts';
@@ -96,7 +97,7 @@ builder.subscriptionField('endpointHealth', (t) =>
       const seconds = intervalSeconds ?? 1;
       checkInterval(seconds);
       const id = decodeArgument('Endpoint', endpointId, 'endpointId');
-      const where = { id, environmentId: caller.environmentId, deletedAt: null };
+      const where = { ...visibleEndpoints(caller), id, deletedAt: null };
       await requireFound(services.prisma.endpoint.count({ where }), 'endpointId');
       return services.health.follow(id, seconds);
     },

@@ -1,7 +1,7 @@
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import type { Endpoint } from '../generated/prisma/client.ts';
 import { builder } from './builder.ts';
-import { EndpointRef, HttpMethodRef } from './endpoint.ts';
+import { EndpointRef, HttpMethodRef, SignatureKindRef } from './endpoint.ts';
 import { decodeInput } from './ids.ts';
 
 const RetryPolicyInput = builder.inputType('RetryPolicyInput', {
@@ -18,6 +18,23 @@ const RetryPolicyInput = builder.inputType('RetryPolicyInput', {
   }),
 });
 
+const ClientCertificateInput = builder.inputType('ClientCertificateInput', {
+  description: 'What Posthorn shows of itself in TLS to the server of an https endpoint that asks for it (mutual TLS).',
+  fields: (t) => ({
+    certificate: t.string({
+      required: true,
+      description: 'In PEM, with the certificates that lead to its authority behind it, where the server needs them.',
+    }),
+    privateKey: t.string({
+      required: true,
+      description: 'In PEM, without a passphrase. Stored encrypted, never read back.',
+    }),
+  }),
+});
+
+const SECRET_DESCRIPTION =
+  '`whsec_` and base64 of 24 to 64 bytes, or `whsk_` and base64 of an Ed25519 private key: its 32 bytes, or 64 with the public key behind';
+
 const CreateEndpointInput = builder.inputType('CreateEndpointInput', {
   description: 'What `createEndpoint` takes.',
   fields: (t) => ({
@@ -29,15 +46,30 @@ const CreateEndpointInput = builder.inputType('CreateEndpointInput', {
     name: t.string({ description: 'Its name, for people; left out: the host of the URL.' }),
     description: t.string({ description: 'What it is for.' }),
     method: t.field({ type: HttpMethodRef, description: 'The method of requests; left out: POST.' }),
-    eventTypes: t.stringList({ description: 'Event types, `*`, or `prefix.*`. Left out: every type.' }),
+    eventTypes: t.stringList({
+      description:
+        'Event types, `*`, or `prefix.*`. Left out: every type. Operational events have to be asked for: `posthorn.*`.',
+    }),
     headers: t.field({
       type: 'JSON',
       description: 'Header names and values sent with every attempt: an object, 32 at most. Stored encrypted.',
     }),
-    secret: t.string({ description: '`whsec_` and base64 of 24 to 64 bytes; left out: one is made.' }),
+    secret: t.string({ description: `${SECRET_DESCRIPTION}; left out: one is made.` }),
+    signatureKind: t.field({
+      type: SignatureKindRef,
+      description: 'How the secret signs; left out: as the secret given does, else HMAC_SHA256.',
+    }),
     retryPolicy: t.field({ type: RetryPolicyInput, description: 'Retries; left out: the default schedule.' }),
     timeoutMs: t.int({ description: 'How long an attempt may take, 100 to 60,000 ms; left out: 15,000.' }),
     rateLimitPerSecond: t.float({ description: 'Attempts a second at the most, 0.001 to 10,000; left out: no limit.' }),
+    clientCertificate: t.field({
+      type: ClientCertificateInput,
+      description: 'What Posthorn shows of itself in TLS; left out: nothing.',
+    }),
+    caCertificate: t.string({
+      description:
+        'Authorities in PEM that the certificate of an https endpoint must be of; left out: the public ones.',
+    }),
   }),
 });
 
@@ -57,6 +89,13 @@ const UpdateEndpointInput = builder.inputType('UpdateEndpointInput', {
     retryPolicy: t.field({ type: RetryPolicyInput, description: 'What is given of it is changed.' }),
     timeoutMs: t.int({ description: 'How long an attempt may take, 100 to 60,000 ms.' }),
     rateLimitPerSecond: t.float({ description: 'Attempts a second at the most, 0.001 to 10,000; null: no limit.' }),
+    clientCertificate: t.field({
+      type: ClientCertificateInput,
+      description: 'What Posthorn shows of itself in TLS; null takes it away.',
+    }),
+    caCertificate: t.string({
+      description: 'Authorities in PEM that the certificate of an https endpoint must be of; null: the public ones.',
+    }),
   }),
 });
 
@@ -66,7 +105,7 @@ const CreateEndpointPayload = builder.objectRef<EndpointWithSecret>('CreateEndpo
   description: 'The endpoint that was made.',
   fields: (t) => ({
     endpoint: t.field({ type: EndpointRef, description: 'It.', resolve: (payload) => payload.endpoint }),
-    secret: t.exposeString('secret', { description: 'Signs its deliveries. Shown this once.' }),
+    secret: t.exposeString('secret', { description: 'Signs its deliveries: `whsec_…` or `whsk_…`. Shown this once.' }),
   }),
 });
 
@@ -117,7 +156,11 @@ const RotateEndpointSecretInput = builder.inputType('RotateEndpointSecretInput',
   description: 'What `rotateEndpointSecret` takes.',
   fields: (t) => ({
     endpointId: t.id({ required: true, description: 'The endpoint.' }),
-    secret: t.string({ description: 'The new secret: `whsec_` and base64 of 24 to 64 bytes; left out: one is made.' }),
+    secret: t.string({ description: `The new secret: ${SECRET_DESCRIPTION}; left out: one is made.` }),
+    signatureKind: t.field({
+      type: SignatureKindRef,
+      description: 'How the new secret signs; left out: as the secret given does, else as the current one.',
+    }),
     overlapSeconds: t.int({
       description: 'How long the old secret goes on signing beside the new one, 0 to 604,800; left out: 86,400 (24 h).',
     }),

@@ -1,4 +1,5 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
+import { visibleEndpoints, visibleRoutes } from '../access/visible.ts';
 import { patternsFor } from '../domain/event-type.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { EndpointWhereInput } from '../generated/prisma/models/Endpoint.ts';
@@ -30,7 +31,7 @@ export const HttpMethodRef = builder.enumType('HttpMethod', {
 builder.prismaNode('Route', {
   description: 'Binds events to an endpoint. An endpoint has at least one.',
   id: { resolve: (route) => route.id },
-  findUnique: (id, { caller }) => ({ id, environmentId: caller.environmentId }),
+  findUnique: (id, { caller }) => ({ ...visibleRoutes(caller), id }),
   authScopes: { anyScope: MAY_READ },
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Its name: at first that of its endpoint.' }),
@@ -38,6 +39,53 @@ builder.prismaNode('Route', {
       description: 'Event types that it takes; `*` is every type, `invoice.*` is every type under invoice.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+  }),
+});
+
+export const SignatureKindRef = builder.enumType('SignatureKind', {
+  description: 'How a secret signs, as Standard Webhooks has it.',
+  values: {
+    HMAC_SHA256: { description: 'Symmetric, `v1`: whoever verifies needs the secret itself (`whsec_…`).' },
+    ED25519: { description: 'Asymmetric, `v1a`: whoever verifies needs the public key alone (`whpk_…`).' },
+  } as const,
+});
+
+builder.prismaNode('EndpointSecret', {
+  name: 'SigningKey',
+  description:
+    'What is told of a secret that signs the deliveries of an endpoint. The secret itself is never read back.',
+  id: { resolve: (secret) => secret.id },
+  findUnique: (id, { caller }) => ({ id, endpoint: { environmentId: caller.environmentId, deletedAt: null } }),
+  authScopes: { anyScope: MAY_READ },
+  fields: (t) => ({
+    kind: t.expose('kind', { type: SignatureKindRef, description: 'How it signs.' }),
+    publicKey: t.exposeString('publicKey', {
+      nullable: true,
+      description: 'What verifies its signatures: `whpk_` and base64 of 32 bytes; null: it is symmetric and has none.',
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    expiresAt: t.expose('expiresAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Until when it signs beside the current one; null: it is the current one.',
+    }),
+  }),
+});
+
+interface ClientCertificateShape {
+  subject: string;
+  fingerprintSha256: string;
+  expiresAt: Date;
+}
+
+const ClientCertificateRef = builder.objectRef<ClientCertificateShape>('ClientCertificate').implement({
+  description: 'What is told of a client certificate. The private key is never read back.',
+  fields: (t) => ({
+    subject: t.exposeString('subject', { description: 'Whom it names, for example `CN=posthorn, O=Example`.' }),
+    fingerprintSha256: t.exposeString('fingerprintSha256', {
+      description: 'SHA-256 of the certificate, in hexadecimal with colons.',
+    }),
+    expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When it expires.' }),
   }),
 });
 
@@ -57,7 +105,7 @@ const RetryPolicyRef = builder
 export const EndpointRef = builder.prismaNode('Endpoint', {
   description: 'A URL that wants events, with its secrets, headers, retry policy and limits.',
   id: { resolve: (endpoint) => endpoint.id },
-  findUnique: (id, { caller }) => ({ id, environmentId: caller.environmentId }),
+  findUnique: (id, { caller }) => ({ ...visibleEndpoints(caller), id }),
   authScopes: { anyScope: MAY_READ },
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Its name, for people.' }),
@@ -102,6 +150,29 @@ export const EndpointRef = builder.prismaNode('Endpoint', {
       nullable: true,
       description: 'Attempts a second at the most; null: no limit.',
     }),
+    signingKeys: t.relation('secrets', {
+      description: 'What signs its deliveries now, newest first: one signature each. 10 at most.',
+      query: () => ({
+        where: { OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] },
+        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+      }),
+    }),
+    clientCertificate: t.field({
+      type: ClientCertificateRef,
+      nullable: true,
+      description: 'What Posthorn shows of itself in TLS, where the server asks for it; null: nothing.',
+      resolve: (endpoint) => {
+        const { clientCertificateSubject: subject, clientCertificateFingerprint: fingerprintSha256 } = endpoint;
+        const expiresAt = endpoint.clientCertificateExpiresAt;
+        return subject === null || fingerprintSha256 === null || !expiresAt
+          ? null
+          : { subject, fingerprintSha256, expiresAt };
+      },
+    }),
+    caCertificate: t.exposeString('caCertificate', {
+      nullable: true,
+      description: 'Authorities in PEM that its own certificate must be of; null: the public ones.',
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
   }),
@@ -125,7 +196,7 @@ builder.queryField('endpoint', (t) =>
     resolve: (query, _, { id }, { services, caller }) =>
       services.prisma.endpoint.findFirst({
         ...query,
-        where: { id: decodeArgument('Endpoint', id, 'id'), environmentId: caller.environmentId, deletedAt: null },
+        where: { ...visibleEndpoints(caller), id: decodeArgument('Endpoint', id, 'id'), deletedAt: null },
       }),
   }),
 );
@@ -143,7 +214,7 @@ builder.queryField('endpoints', (t) =>
         const { statuses, eventType } = args.filter ?? {};
         checkFilterTexts('filter.eventType', eventType);
         const where: EndpointWhereInput = {
-          environmentId: context.caller.environmentId,
+          ...visibleEndpoints(context.caller),
           deletedAt: null,
           ...(statuses && { status: { in: statuses } }),
           ...(typeof eventType === 'string' && {

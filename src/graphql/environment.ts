@@ -1,4 +1,5 @@
 import { createEnvironment } from '../access/organizations.ts';
+import { visibleEnvironments } from '../access/visible.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import type { Environment } from '../generated/prisma/client.ts';
 import { builder } from './builder.ts';
@@ -7,7 +8,7 @@ import { decodeInput } from './ids.ts';
 export const EnvironmentRef = builder.prismaNode('Environment', {
   description: 'A walled part of an organization, such as production or test. Everything else belongs to one.',
   id: { resolve: (environment) => environment.id },
-  findUnique: (id, { caller }) => (caller.isOperator ? { id } : { id, organizationId: caller.organizationId }),
+  findUnique: (id, { caller }) => ({ ...visibleEnvironments(caller), id }),
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Its name, for people; unique in its organization.' }),
     organization: t.relation('organization', { description: 'The organization that it is part of.' }),

@@ -4,7 +4,7 @@ import type { PublishedEvent } from '../publish/publisher.ts';
 import { builder } from './builder.ts';
 import { DeliveryRef } from './delivery.ts';
 import { EventRef } from './event.ts';
-import { decodeInput } from './ids.ts';
+import { decodeInput, decodeOptionalInput } from './ids.ts';
 
 /** Events of one `publishEvents`. */
 export const EVENTS_PER_PUBLISH_MAX = 1_000;
@@ -166,8 +166,7 @@ builder.mutationField('retryEvent', (t) =>
     args: { input: t.arg({ type: RetryEventInput, required: true, description: 'Which event, and where to.' }) },
     resolve: async (_, { input }, { services, caller }) => {
       const eventId = decodeInput('Event', input.eventId, 'eventId');
-      const isToOne = typeof input.endpointId === 'string';
-      const endpointId = isToOne ? decodeInput('Endpoint', input.endpointId as string, 'endpointId') : null;
+      const endpointId = decodeOptionalInput('Endpoint', input.endpointId, 'endpointId');
       return { eventId, deliveryIds: await retryEvent(services.deliveries, caller, { eventId, endpointId }) };
     },
   }),

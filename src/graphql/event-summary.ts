@@ -12,14 +12,16 @@ export interface EventSummary {
 /**
  * Loads the summaries of events that are asked for at the same time with one query, by the events' UUIDs. Remembers
  * nothing: a subscription asks again and again.
+ *
+ * @param endpointId only what its delivery to this endpoint makes of an event; null: all its deliveries
  */
-export function makeEventSummaryLoader(pool: Pool): DataLoader<string, EventSummary> {
+export function makeEventSummaryLoader(pool: Pool, endpointId: string | null): DataLoader<string, EventSummary> {
   const load = async (eventIds: readonly string[]): Promise<EventSummary[]> => {
     const { rows } = await pool.query(
       `select event_id as "eventId", array_to_json(array_agg(distinct status)) as statuses,
          max(updated_at) as "changedAt"
-       from deliveries where event_id = any($1) group by event_id`,
-      [eventIds],
+       from deliveries where event_id = any($1) and ($2::uuid is null or endpoint_id = $2) group by event_id`,
+      [eventIds, endpointId],
     );
     const byId = new Map(rows.map((row) => [row.eventId, row]));
     return eventIds.map((id) => {

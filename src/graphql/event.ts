@@ -1,4 +1,5 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
+import { visibleEvents } from '../access/visible.ts';
 import { isDeeperThan, JSON_DEPTH_MAX } from '../domain/json-depth.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { EventWhereInput } from '../generated/prisma/models/Event.ts';
@@ -50,7 +51,7 @@ const EventSourceRef = builder.objectRef<Source>('EventSource').implement({
 export const EventRef = builder.prismaNode('Event', {
   description: 'What was published, once. Its body is kept to the letter.',
   id: { resolve: (event) => event.id },
-  findUnique: (id, { caller }) => ({ id, environmentId: caller.environmentId }),
+  findUnique: (id, { caller }) => ({ ...visibleEvents(caller), id }),
   authScopes: { anyScope: [...MAY_READ, 'EVENTS_PUBLISH'] },
   fields: (t) => ({
     organization: t.relation('organization', { description: 'The organization that it belongs to.' }),
@@ -87,7 +88,11 @@ export const EventRef = builder.prismaNode('Event', {
       description: 'How far it has come, over all its deliveries.',
       resolve: async ({ id }, _, { loaders }) => (await loaders.eventSummary.load(id)).status,
     }),
-    endpointCount: t.exposeInt('endpointCount', { description: 'Endpoints that it has a delivery to.' }),
+    endpointCount: t.int({
+      description: 'Endpoints that it has a delivery to, of those that the caller may see.',
+      select: { endpointCount: true },
+      resolve: ({ endpointCount }, _, { caller }) => (caller.endpointId === null ? endpointCount : 1),
+    }),
     deliveries: t.connection(
       {
         type: DeliveryRef,
@@ -149,7 +154,7 @@ builder.queryField('event', (t) =>
     resolve: (query, _, { id }, { services, caller }) =>
       services.prisma.event.findFirst({
         ...query,
-        where: { id: decodeArgument('Event', id, 'id'), environmentId: caller.environmentId },
+        where: { ...visibleEvents(caller), id: decodeArgument('Event', id, 'id') },
       }),
   }),
 );
@@ -180,13 +185,12 @@ builder.queryField('events', (t) =>
 
 /** The status of an event is not in its row, so events of a status are found first, and then read by their IDs. */
 async function toQuery(page: Page, filter: typeof EventFilter.$inferInput, { services, caller }: Context) {
-  const { environmentId } = caller;
   const { types, statuses, sourceKey, createdAfter, createdBefore } = filter;
   const { where: keys, ...rest } = pageQuery(page);
   const times = createdBetween(createdAfter, createdBefore);
   if (!statuses) {
     const where: EventWhereInput = {
-      environmentId,
+      ...visibleEvents(caller),
       ...(types && { type: { in: types } }),
       ...(typeof sourceKey === 'string' && { sourceKey }),
       ...times,
@@ -194,7 +198,8 @@ async function toQuery(page: Page, filter: typeof EventFilter.$inferInput, { ser
     return { ...rest, where: { AND: [where, keys] } };
   }
   const ids = await findEventsByStatus(services.deliveries.pool, {
-    environmentId,
+    environmentId: caller.environmentId,
+    endpointId: caller.endpointId,
     statuses,
     types: types ?? undefined,
     sourceKey: sourceKey ?? undefined,

@@ -21,6 +21,10 @@ export function decodeInput(kind: IdKind, id: string, name: string): string {
   return uuid;
 }
 
+/** As {@link decodeInput}; undefined where it is left out. */
+export const decodeOptionalInput = (kind: IdKind, id: string | null | undefined, name: string): string | undefined =>
+  id === null || id === undefined ? undefined : decodeInput(kind, id, name);
+
 /** Type and UUID of an ID of any type. @throws {RequestError} BAD_USER_INPUT */
 export function decodeNodeId(id: string): { typename: string; id: string } {
   const kind = kindOfId(id);

@@ -1,15 +1,13 @@
 import { createOrganization } from '../access/organizations.ts';
+import { visibleOrganizations } from '../access/visible.ts';
 import { InvalidInputError } from '../errors.ts';
 import type { Organization } from '../generated/prisma/client.ts';
 import { builder } from './builder.ts';
 
-/** An ID beside another condition on it: only this one row, and only where it is the caller's. */
-const own = (id: string, ownId: string) => ({ id, AND: { id: ownId } });
-
 export const OrganizationRef = builder.prismaNode('Organization', {
   description: 'A tenant.',
   id: { resolve: (organization) => organization.id },
-  findUnique: (id, { caller }) => (caller.isOperator ? { id } : own(id, caller.organizationId)),
+  findUnique: (id, { caller }) => ({ ...visibleOrganizations(caller), id }),
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Its name, for people.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),

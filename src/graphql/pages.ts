@@ -101,8 +101,8 @@ export interface NestedPageOptions<Row extends { id: string }> {
 }
 
 /**
- * Loads a connection that hangs on each object of a list: one statement finds the pages of all of them, one reads
- * their rows.
+ * Loads a connection that hangs on each object of a list, as far as the caller may see it: one statement finds the pages
+ * of all of them, one reads their rows.
  */
 export async function loadNestedPage<Row extends { id: string }>(
   context: Context,
@@ -120,7 +120,7 @@ export async function loadNestedPage<Row extends { id: string }>(
 }
 
 async function loadPages<Row extends { id: string }>(
-  { services }: Context,
+  { services, caller }: Context,
   { page, table, parentColumn, findMany }: NestedPageOptions<Row>,
   parentIds: readonly string[],
 ): Promise<Row[][]> {
@@ -128,8 +128,9 @@ async function loadPages<Row extends { id: string }>(
     `select p.id as "parentId", x.id from unnest($1::uuid[]) as p(id) cross join lateral (
        select c.id from ${table} c where c.${parentColumn} = p.id
          and ($2::uuid is null or c.id < $2) and ($3::uuid is null or c.id > $3)
+         and ($5::uuid is null or c.endpoint_id = $5)
        order by c.id ${page.isBackward ? 'asc' : 'desc'} limit $4) x`,
-    [parentIds, page.after ?? null, page.before ?? null, page.size + 1],
+    [parentIds, page.after ?? null, page.before ?? null, page.size + 1, caller.endpointId],
   );
   const nodes = new Map((await findMany(rows.map((row) => row.id))).map((node) => [node.id, node]));
   const byParent = Map.groupBy(rows, (row) => row.parentId as string);

@@ -3,6 +3,7 @@ import './errors.ts';
 import './organization.ts';
 import './environment.ts';
 import './api-key.ts';
+import './browser-token.ts';
 import './viewer.ts';
 import './endpoint.ts';
 import './endpoint-mutations.ts';
@@ -11,9 +12,11 @@ import './event-mutations.ts';
 import './delivery-attempt.ts';
 import './delivery.ts';
 import './delivery-mutations.ts';
+import './live-cursor.ts';
 import './delivery-changes.ts';
 import './delivery-stats.ts';
 import './endpoint-health.ts';
+import './endpoint-changes.ts';
 import { builder } from './builder.ts';
 
 /** The executable schema. */

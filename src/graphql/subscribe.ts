@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { complexityFromQuery } from '@pothos/plugin-complexity';
 import {
   createSourceEventStream,
   type ExecutionArgs,
@@ -11,6 +12,7 @@ import {
 } from 'graphql';
 import { isAsyncIterable } from 'graphql-yoga';
 import type { Context } from './context.ts';
+import { CostLimitError } from './cost-limit.ts';
 import { isUnforeseen } from './original-error.ts';
 import { Turnstile } from './turnstile.ts';
 
@@ -34,6 +36,7 @@ export const cursorOf = (result: ExecutionResult): string | null => cursors.get(
  * Subscribes as graphql-js does, but where subscribers ask the same of the same source event, their selection is
  * executed once. Where it fails for a reason that passes, it is executed again: nothing is skipped.
  *
+ * @throws {CostLimitError} where telling one event would cost too much
  * @param onEnd is called when the stream has ended, whoever ended it; may be called more than once
  * @returns the stream, or what is wrong: then `onEnd` is not called
  */
@@ -43,6 +46,7 @@ export async function subscribe(
 ): Promise<AsyncIterable<ExecutionResult> | ExecutionResult> {
   const validated = validateSubscriptionArgs(args);
   if (!('schema' in validated)) return { errors: validated };
+  checkComplexity(validated, args.variableValues ?? {});
   const source = await createSourceEventStream(validated);
   if (!isAsyncIterable(source)) return source;
   const selection = describeSelection(validated);
@@ -52,6 +56,15 @@ export async function subscribe(
     return result;
   };
   return mapEvents(source, { map: execute, onEnd });
+}
+
+/** Fields are checked when they are executed, which for a subscription is at each event: too late to refuse it. */
+function checkComplexity(args: ValidatedSubscriptionArgs, variables: Record<string, unknown>) {
+  const { schema, operation, fragmentDefinitions, contextValue } = args;
+  const document = { kind: Kind.DOCUMENT, definitions: [operation, ...Object.values(fragmentDefinitions)] } as const;
+  const { complexity } = complexityFromQuery(document, { schema, variables, ctx: contextValue as object });
+  const { complexityMax } = (contextValue as Context).services;
+  if (complexity > complexityMax) throw new CostLimitError('complexity', complexity, complexityMax);
 }
 
 interface MapOptions<T, U> {
@@ -120,13 +133,14 @@ async function executeSurely(args: ValidatedSubscriptionArgs): Promise<Execution
 /** What the result for a source event depends on beside that: the document, variables in it, and the caller's rights. */
 function describeSelection(args: ValidatedSubscriptionArgs): string {
   const { document, operation, variableValues, contextValue } = args;
-  const { environmentId, scopes, isOperator } = (contextValue as Context).caller;
+  const { environmentId, endpointId, scopes, isOperator } = (contextValue as Context).caller;
   const used = [...findUsedVariables(args)].toSorted();
   return JSON.stringify([
     document.loc?.source.body ?? document,
     operation.name?.value,
     used.map((name) => [name, variableValues.coerced[name]]),
     environmentId,
+    endpointId,
     scopes.toSorted(),
     isOperator,
   ]);

@@ -7,7 +7,7 @@ const PING_MS = 12_000;
 
 const HEADERS = {
   'content-type': 'text/event-stream',
-  'cache-control': 'no-cache',
+  'cache-control': 'no-store',
   // nginx would hold back what is written.
   'x-accel-buffering': 'no',
 };

@@ -10,8 +10,12 @@ import { makeEventSummaryLoader } from '../graphql/event-summary.ts';
 import { schema } from '../graphql/schema.ts';
 import { subscribe } from '../graphql/subscribe.ts';
 import type { Log } from '../log.ts';
+import { GRAPHIQL_POLICY } from './answer-headers.ts';
+import { makeCorsPolicy } from './cors.ts';
 import { readCredentials } from './credentials.ts';
 import { streamResults } from './event-stream.ts';
+import type { Gate } from './gate.ts';
+import { limitOperations, makeDocumentCache, type OperationLimits, runInTime } from './operation-limits.ts';
 import { presentErrors, toGraphqlError } from './present-errors.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -58,33 +62,48 @@ subscription Follow {
 export interface GraphqlHandlerOptions {
   services: Services;
   sessions: Sessions;
+  gate: Gate;
   log: Log;
-  /** Serves GraphiQL to browsers. */
-  graphiql: boolean;
+  limits: OperationLimits;
+  /** Origins whose pages may ask, or `*` for any. */
+  corsOrigins: string[];
+}
+
+/** What Node has of a request. */
+interface NodeRequest {
+  req: IncomingMessage;
+  res: ServerResponse;
 }
 
 export type GraphqlHandler = ReturnType<typeof makeGraphqlHandler>;
 
 /** Yoga with Posthorn's schema, authentication and errors. */
-export function makeGraphqlHandler({ services, sessions, log, graphiql }: GraphqlHandlerOptions) {
-  return createYoga<ServerContext & { req?: IncomingMessage; res?: ServerResponse }, Context>({
+export function makeGraphqlHandler({ services, sessions, gate, log, limits, corsOrigins }: GraphqlHandlerOptions) {
+  return createYoga<ServerContext & Partial<NodeRequest>, Context>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
     landingPage: false,
-    graphiql: graphiql ? GRAPHIQL : false,
+    // Without introspection it would know nothing.
+    graphiql: limits.introspection ? GRAPHIQL : false,
     // Brings GraphiQL along, so that the page loads nothing from elsewhere.
     renderGraphiQL,
     logging: false,
     // No operation takes files.
     multipart: false,
-    // A cookie counts for pages of this host only, so a page of another origin can do nothing in a user's name.
-    cors: { origin: '*', credentials: false },
+    cors: makeCorsPolicy(corsOrigins),
     // Errors are presented below, in one place for HTTP, SSE and WebSocket.
     maskedErrors: false,
     // The server has refused what is too large; here it would cost a copy of every body.
     maxRequestBodySize: false,
+    parserAndValidationCache: { documentCache: makeDocumentCache(), errorCache: makeDocumentCache() },
     context: (server) => makeContext(services, server),
-    plugins: [authenticate(services), share(sessions), present({ sessions, log })],
+    plugins: [
+      authenticate(gate),
+      limitOperations(limits),
+      share(sessions, limits),
+      present({ sessions, log, limits }),
+      secureGraphiql,
+    ],
   });
 }
 
@@ -92,7 +111,7 @@ export function makeGraphqlHandler({ services, sessions, log, graphiql }: Graphq
 export function makeContext(services: Services, server: ServerContext): Context {
   const { requestId, caller, lastEventId = null } = server;
   if (!caller) throw new Error('An operation reached its context without a caller.');
-  const eventSummary = makeEventSummaryLoader(services.deliveries.pool);
+  const eventSummary = makeEventSummaryLoader(services.deliveries.pool, caller.endpointId);
   return {
     services,
     caller,
@@ -103,24 +122,34 @@ export function makeContext(services: Services, server: ServerContext): Context 
   };
 }
 
-/** Checks the key before the document is even parsed: without one, nothing of the schema can be found out. */
-function authenticate(services: Services): Plugin<object, ServerContext> {
+/** Checks the key before the body is even read: without one, nothing can be found out, and little be asked of the server. */
+function authenticate(gate: Gate): Plugin<object, ServerContext & NodeRequest> {
   return {
-    onParams: async ({ request, context }) => {
-      const server = context as ServerContext;
-      server.caller = await services.authenticator.authenticate(readCredentials((name) => request.headers.get(name)));
-      server.lastEventId = request.headers.get('last-event-id');
+    onRequestParse: async ({ request, serverContext }) => {
+      const { req, res } = serverContext;
+      const credentials = readCredentials((name) => request.headers.get(name));
+      serverContext.caller = await gate.admit(credentials, req, res);
+      serverContext.lastEventId = request.headers.get('last-event-id');
     },
   };
 }
 
+/** A page of code may do more than other answers. */
+const secureGraphiql: Plugin = {
+  onResponse: ({ response }) => {
+    if (response.headers.get('content-type')?.startsWith('text/html')) {
+      response.headers.set('content-security-policy', GRAPHIQL_POLICY);
+    }
+  },
+};
+
 /** Subscriptions over WebSocket and SSE alike: counted by key, and sharing the work of those that ask the same. */
-function share(sessions: Sessions): Plugin {
+function share(sessions: Sessions, { operationTimeoutMs }: OperationLimits): Plugin {
   const subscribeCounted = async (args: ExecutionArgs) => {
     let release = () => {};
     try {
       release = sessions.addSubscription((args.contextValue as Context).caller);
-      const result = await subscribe(args, release);
+      const result = await runInTime({ timeoutMs: operationTimeoutMs, run: () => subscribe(args, release) });
       if (!isAsyncIterable(result)) release();
       return result;
     } catch (error) {
@@ -134,17 +163,18 @@ function share(sessions: Sessions): Plugin {
 interface PresentOptions {
   sessions: Sessions;
   log: Log;
+  limits: OperationLimits;
 }
 
 /** The last step before a result is written. */
-function present({ sessions, log }: PresentOptions): Plugin<object, ServerContext> {
+function present({ sessions, log, limits: { introspection } }: PresentOptions): Plugin<object, ServerContext> {
   return {
     onResultProcess: ({ request, result, setResult, resultProcessor, setResultProcessor, serverContext }) => {
       const { requestId } = serverContext;
       const presentOne = <T>(one: T, isResponse: boolean): T => {
         const { errors } = one as ExecutionResult;
         return errors
-          ? { ...one, errors: presentErrors(errors.map(toGraphqlError), { requestId, log, isResponse }) }
+          ? { ...one, errors: presentErrors(errors.map(toGraphqlError), { requestId, log, introspection, isResponse }) }
           : one;
       };
       if (Array.isArray(result)) return setResult(result.map((one) => presentOne(one, true)));

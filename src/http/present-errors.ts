@@ -4,9 +4,21 @@ import { CostLimitError } from '../graphql/cost-limit.ts';
 import { findOriginal } from '../graphql/original-error.ts';
 import type { Log } from '../log.ts';
 
-const STATUS_BY_CODE: Record<string, { status: number; headers?: Record<string, string> }> = {
+interface HttpPart {
+  status?: number;
+  headers?: Record<string, string>;
+  /** The status is for clients that take `application/graphql-response+json`; others get 200. */
+  spec?: boolean;
+}
+
+const HTTP_BY_CODE: Record<string, HttpPart> = {
   UNAUTHENTICATED: { status: 401, headers: { 'www-authenticate': 'Bearer' } },
+  COST_LIMIT_EXCEEDED: { status: 400, spec: true },
+  OPERATION_TIMEOUT: { status: 504 },
 };
+
+/** What graphql-js adds to a name that is not there. */
+const SUGGESTION = / Did you mean (?:[^"?]|"[^"]*")*\?/g;
 
 /** A variable's value does not fit its type, or the operation is not named rightly: the document itself is fine. */
 const INPUT_MESSAGE =
@@ -15,6 +27,8 @@ const INPUT_MESSAGE =
 export interface PresentOptions {
   requestId: string;
   log: Log;
+  /** Whether names of the schema may be told to those who did not ask for them rightly. */
+  introspection: boolean;
   /** The errors are those of a response of HTTP, whose status and headers follow from them. */
   isResponse?: boolean;
 }
@@ -30,7 +44,8 @@ export const toGraphqlError = (error: unknown): GraphQLError =>
 export const presentErrors = (errors: readonly GraphQLError[], options: PresentOptions): GraphQLError[] =>
   errors.map((error) => presentError(error, options));
 
-function presentError(error: GraphQLError, { requestId, log, isResponse }: PresentOptions): GraphQLError {
+function presentError(error: GraphQLError, options: PresentOptions): GraphQLError {
+  const { requestId, log, introspection, isResponse } = options;
   const { code, message, retryAfterMs } = classify(error);
   if (code === 'INTERNAL_SERVER_ERROR') {
     const original = findOriginal(error);
@@ -40,7 +55,7 @@ function presentError(error: GraphQLError, { requestId, log, isResponse }: Prese
       'request.failed',
     );
   }
-  return new GraphQLError(message, {
+  return new GraphQLError(introspection ? message : message.replace(SUGGESTION, ''), {
     nodes: error.nodes,
     source: error.source,
     positions: error.positions,
@@ -50,11 +65,12 @@ function presentError(error: GraphQLError, { requestId, log, isResponse }: Prese
 }
 
 /** A body that is not even JSON is refused with 400, also to clients that ask for 200 with every GraphQL answer. */
-function chooseHttp({ extensions }: GraphQLError, code: string, retryAfterMs: number | undefined) {
+function chooseHttp({ extensions, path }: GraphQLError, code: string, retryAfterMs: number | undefined) {
   if (isBadRequest(extensions)) return { status: 400 };
-  // The other fields of the operation may have succeeded, so the status stays as it is.
-  if (retryAfterMs !== undefined) return { headers: { 'retry-after': String(Math.ceil(retryAfterMs / 1_000)) } };
-  return extensions.http ?? STATUS_BY_CODE[code];
+  if (retryAfterMs === undefined) return extensions.http ?? HTTP_BY_CODE[code];
+  const headers = { 'retry-after': String(Math.ceil(retryAfterMs / 1_000)) };
+  // Beside a field that was refused, others may have succeeded, so the status stays as it is.
+  return path === undefined ? { status: 429, headers } : { headers };
 }
 
 const isBadRequest = ({ code, http }: GraphQLError['extensions']) =>

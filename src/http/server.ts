@@ -1,16 +1,29 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { StartupError } from '../errors.ts';
 import type { Services } from '../graphql/context.ts';
 import type { Log } from '../log.ts';
+import { setAnswerHeaders } from './answer-headers.ts';
+import { Gate } from './gate.ts';
 import { GRAPHQL_PATH, makeGraphqlHandler } from './graphql-handler.ts';
+import type { OperationLimits } from './operation-limits.ts';
+import { findRequestFault, type RequestFault } from './request-faults.ts';
 import { chooseRequestId, REQUEST_ID_HEADER } from './request-id.ts';
+import { SESSION_PATH, serveSession } from './session-routes.ts';
 import { type SessionLimits, Sessions } from './sessions.ts';
 import { serveWebsockets } from './websocket.ts';
 
-/** Largest request. A `publishEvents` with bodies of 16 KiB each fits. */
-export const REQUEST_BYTES_MAX = 16_777_216;
+/** How long the headers of a request may take to arrive. */
+export const HEADERS_TIMEOUT_MS = 10_000;
+/** How often requests are looked at that take too long. */
+const TIMEOUT_CHECK_MS = 1_000;
+/** Bytes that the headers of a request may have: more are answered 431. */
+export const HEADER_BYTES_MAX = 16_384;
+/** Headers that a request may have: what comes behind them is not read. */
+export const HEADERS_MAX = 100;
+/** Connections to a process, WebSockets and streams among them: more are closed at once. */
+export const CONNECTIONS_MAX = 20_000;
 
 export interface HttpServerOptions {
   host: string;
@@ -18,11 +31,19 @@ export interface HttpServerOptions {
   port: number;
   /** Null: a worker, which answers health checks only. */
   services: Services | null;
-  graphiql: boolean;
-  sessionLimits: SessionLimits;
+  /** From the configuration, as it stands. */
+  limits: RequestLimits;
   /** Rejects while Posthorn can't do its work. */
   checkReady: () => Promise<void>;
   log: Log;
+}
+
+export interface RequestLimits extends SessionLimits, OperationLimits {
+  requestTimeoutMs: number;
+  requestsPerSecondMax: number | null;
+  trustedProxies: number;
+  corsOrigins: string[];
+  behindTls: boolean;
 }
 
 export interface HttpServer {
@@ -34,18 +55,19 @@ export interface HttpServer {
 
 /** Starts to listen. @throws {StartupError} where the port is taken */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { log } = options;
+  const { log, limits } = options;
   const graphql = options.services && makeGraphqlParts(options.services, options);
   // Feeds over SSE never finish by themselves: they are cut off when the server stops, and their clients resume elsewhere.
   const feeds = new Set<ServerResponse>();
-  const server = createServer((request, response) => {
+  const server = openServer(limits, (request, response) => {
     const requestId = chooseRequestId(request.headers[REQUEST_ID_HEADER]);
     response.setHeader(REQUEST_ID_HEADER, requestId);
+    setAnswerHeaders(response, limits);
     const path = request.url?.split('?', 1)[0];
     if (path === '/healthz') return answer(response, 200, 'ok');
     if (path === '/readyz') return void answerReady(response, options);
     if (path === GRAPHQL_PATH && graphql) {
-      const fault = findSizeFault(request);
+      const fault = findRequestFault(request);
       if (fault) return refuse(request, response, fault);
       if (request.headers.accept?.includes('text/event-stream')) {
         feeds.add(response);
@@ -53,9 +75,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       }
       return void graphql.handler(request, response, { requestId });
     }
+    if (path === SESSION_PATH && graphql) return void serveSession(request, response, graphql.session);
     answer(response, 404, `There is nothing here. GraphQL is at ${GRAPHQL_PATH}.`);
   });
-  const closeSockets = graphql && serveWebsockets({ server, log, ...graphql });
+  const closeSockets = graphql && serveWebsockets({ server, log, introspection: limits.introspection, ...graphql });
   graphql?.sessions.start();
   await listen(server, options);
   const { port } = server.address() as AddressInfo;
@@ -67,9 +90,22 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   return { url: `http://${host}:${port}`, stop: stopAll };
 }
 
-function makeGraphqlParts(services: Services, { log, graphiql, sessionLimits }: HttpServerOptions) {
-  const sessions = new Sessions({ authenticator: services.authenticator, log, ...sessionLimits });
-  return { services, sessions, handler: makeGraphqlHandler({ services, sessions, log, graphiql }) };
+function openServer({ requestTimeoutMs }: RequestLimits, serve: RequestListener): Server {
+  const options = {
+    headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeoutMs),
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+    maxHeaderSize: HEADER_BYTES_MAX,
+  };
+  return Object.assign(createServer(options, serve), { maxHeadersCount: HEADERS_MAX, maxConnections: CONNECTIONS_MAX });
+}
+
+function makeGraphqlParts(services: Services, { log, limits }: HttpServerOptions) {
+  const { authenticator } = services;
+  const sessions = new Sessions({ authenticator, log, ...limits });
+  const gate = new Gate({ authenticator, ...limits });
+  const handler = makeGraphqlHandler({ services, sessions, gate, log, limits, corsOrigins: limits.corsOrigins });
+  return { sessions, gate, handler, session: { authenticator, gate, log } };
 }
 
 async function listen(server: Server, { host, port }: HttpServerOptions) {
@@ -99,20 +135,7 @@ async function stop(server: Server, feeds: Set<ServerResponse>, closeSockets: ((
   clearTimeout(timer);
 }
 
-interface SizeFault {
-  status: number;
-  message: string;
-}
-
-function findSizeFault({ method, headers }: IncomingMessage): SizeFault | null {
-  if (method !== 'POST') return null;
-  const length = headers['content-length'];
-  if (length === undefined) return { status: 411, message: 'Send the length of the body in content-length.' };
-  if (Number(length) <= REQUEST_BYTES_MAX) return null;
-  return { status: 413, message: `The request is larger than ${REQUEST_BYTES_MAX} bytes. Split it.` };
-}
-
-function refuse(request: IncomingMessage, response: ServerResponse, { status, message }: SizeFault) {
+function refuse(request: IncomingMessage, response: ServerResponse, { status, message }: RequestFault) {
   const requestId = response.getHeader(REQUEST_ID_HEADER);
   const body = { errors: [{ message, extensions: { code: 'BAD_USER_INPUT', requestId } }] };
   response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });

@@ -1,5 +1,5 @@
 import type { Authenticator } from '../access/authenticate.ts';
-import type { Caller } from '../access/caller.ts';
+import { type Caller, countedAs } from '../access/caller.ts';
 import { RequestError } from '../errors.ts';
 import type { Log } from '../log.ts';
 
@@ -21,7 +21,7 @@ export interface SessionsOptions extends SessionLimits {
 
 interface Session {
   caller: Caller;
-  /** The key was revoked or has expired. */
+  /** The key, token or session was revoked or has expired. */
   close: () => void;
 }
 
@@ -68,6 +68,8 @@ export class Sessions {
   }
 
   async #check() {
+    const now = new Date();
+    for (const { caller, close } of this.#sessions) if (caller.expiresAt !== null && caller.expiresAt <= now) close();
     const keyIds = [...new Set([...this.#sessions].flatMap(({ caller }) => caller.keyId ?? []))];
     if (keyIds.length === 0 || this.#isChecking) return;
     this.#isChecking = true;
@@ -84,8 +86,8 @@ export class Sessions {
 }
 
 /** Takes one of what a key may have. */
-function take(counts: Map<string, number>, { keyId }: Caller, max: number, what: string): () => void {
-  const key = keyId ?? 'operator';
+function take(counts: Map<string, number>, caller: Caller, max: number, what: string): () => void {
+  const key = countedAs(caller);
   const count = counts.get(key) ?? 0;
   if (count >= max) {
     const message = `This API key has ${max} ${what} open, which is as many as it may. Close some first.`;

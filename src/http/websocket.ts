@@ -4,9 +4,9 @@ import { CloseCode, type Context as Connection, handleProtocols, makeServer, typ
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Caller } from '../access/caller.ts';
 import { RequestError } from '../errors.ts';
-import type { Services } from '../graphql/context.ts';
 import type { Log } from '../log.ts';
 import { readConnectionParams } from './credentials.ts';
+import type { Gate } from './gate.ts';
 import { GRAPHQL_PATH, type GraphqlHandler, type ServerContext } from './graphql-handler.ts';
 import { type ConnectionExtra, openGraphqlSocket, shareResult } from './graphql-socket.ts';
 import { presentErrors, toGraphqlError } from './present-errors.ts';
@@ -14,7 +14,7 @@ import { chooseRequestId, REQUEST_ID_HEADER } from './request-id.ts';
 import type { Sessions } from './sessions.ts';
 
 /** Largest message of a client. */
-const MESSAGE_BYTES_MAX = 1_048_576;
+export const MESSAGE_BYTES_MAX = 1_048_576;
 /** How long clients may take to say goodbye when the server stops. */
 const GOODBYE_MS = 2_000;
 /** Close codes of RFC 6455, section 7.4.1, and of the IANA registry. After both, clients of graphql-ws connect again. */
@@ -24,9 +24,11 @@ const TRY_AGAIN_LATER = 1_013;
 export interface WebsocketOptions {
   server: Server;
   handler: GraphqlHandler;
-  services: Services;
   sessions: Sessions;
+  gate: Gate;
   log: Log;
+  /** Whether clients may ask for the schema. */
+  introspection: boolean;
 }
 
 /**
@@ -53,11 +55,11 @@ export function serveWebsockets(options: WebsocketOptions): () => Promise<void> 
 
 /** What is done at each step of the protocol. */
 function makeProtocol(options: WebsocketOptions): ServerOptions<Record<string, unknown>, ConnectionExtra> {
-  const { handler, services, log } = options;
+  const { handler, gate, log, introspection } = options;
   const authenticate = ({ connectionParams, extra }: Connection<Record<string, unknown>, ConnectionExtra>) =>
-    services.authenticator.authenticate(readConnectionParams(connectionParams, extra.request));
+    gate.admit(readConnectionParams(connectionParams, extra.request), extra.request);
   const present = (errors: readonly unknown[], { request }: ConnectionExtra) =>
-    presentErrors(errors.map(toGraphqlError), { requestId: requestIdOf(request), log });
+    presentErrors(errors.map(toGraphqlError), { requestId: requestIdOf(request), log, introspection });
   return {
     onConnect: async (connection) => {
       const { socket } = connection.extra;

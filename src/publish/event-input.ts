@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { EVENT_TYPE_RULE, isEventType } from '../domain/event-type.ts';
+import { EVENT_TYPE_RULE, isEventType, isOperational, OPERATIONAL_PREFIX } from '../domain/event-type.ts';
 import { newId } from '../domain/ids.ts';
 import { isDeeperThan, JSON_DEPTH_MAX } from '../domain/json-depth.ts';
 import type { Tenant } from '../domain/tenant.ts';
@@ -40,7 +40,13 @@ const key = z
 
 const eventSchema = z
   .object({
-    type: z.string().refine(isEventType, `must be ${EVENT_TYPE_RULE}, for example invoice.paid.`),
+    type: z
+      .string()
+      .refine(isEventType, `must be ${EVENT_TYPE_RULE}, for example invoice.paid.`)
+      .refine(
+        (type) => !isOperational(type),
+        `must not begin with "${OPERATIONAL_PREFIX}": Posthorn's own events are called so.`,
+      ),
     payload: z.unknown().optional(),
     body: z
       .string()

@@ -5,20 +5,21 @@ import { IdempotencyConflictError, InvalidInputError, RequestError, UnknownOutco
 import type { Log } from '../log.ts';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import { findEventsByKey } from '../storage/find-events-by-key.ts';
-import { insertDeliveries, makeDelivery, type NewDelivery } from '../storage/insert-deliveries.ts';
+import type { NewDelivery } from '../storage/insert-deliveries.ts';
 import { type EventRow, insertEvents } from '../storage/insert-events.ts';
-import { type MatchedEndpoint, matchEndpoints } from '../storage/match-endpoints.ts';
+import { matchEndpoints } from '../storage/match-endpoints.ts';
 import type { Signals } from '../storage/signals.ts';
-import { inTwoSteps, isFaultOfAll, type Sent } from '../storage/transaction.ts';
+import { inTwoSteps, isFaultOfAll } from '../storage/transaction.ts';
 import { makeEvent, type PublishInput } from './event-input.ts';
 import { Gatherer } from './gatherer.ts';
+import { planDeliveries, sendDeliveries, typesOf } from './plan-deliveries.ts';
 
 /** Calls with so many events have transactions of their own, and hold up no smaller ones. */
 const BULK_EVENTS_MIN = 50;
 /** Transactions under way at once. Of small calls one, which all that come meanwhile share when it is done. */
 const FLUSHES_MAX = { small: 1, bulk: 2 };
 /** What may wait to be stored or be under way. More is refused, so that memory does not follow the callers. */
-const PENDING_EVENTS_MAX = 20_000;
+export const PENDING_EVENTS_MAX = 20_000;
 const PENDING_BYTES_MAX = 134_217_728;
 /** What a caller is told who was refused. */
 const RETRY_AFTER_MS = 1_000;
@@ -148,9 +149,8 @@ export class Publisher {
 
   #store(groups: Group[]): Promise<Map<string, PublishedEvent>> {
     const events = groups.flatMap((group) => group.events);
-    const types = new Map(events.map((event) => [keyOf(event), event]));
     return inTwoSteps(this.#options.pool, {
-      read: (client) => matchEndpoints(client, [...types.values()]),
+      read: (client) => matchEndpoints(client, typesOf(events)),
       write: (client, matched) => {
         const deliveries = planDeliveries(events, matched);
         const hasKeys = events.some((event) => event.idempotencyKey !== null);
@@ -161,7 +161,7 @@ export class Publisher {
 
   /** Without keys nothing can be left out, so everything is sent at once. */
   async #write(client: ClientBase, events: EventRow[], deliveries: NewDelivery[]) {
-    const sent = await this.#sendDeliveries(client, deliveries);
+    const sent = await sendDeliveries(client, this.#options.queue, deliveries);
     const stored = new Map(events.map((event) => [event.id, { event, duplicate: false }]));
     return { done: Promise.all([insertEvents(client, events), sent.done]).then(() => stored) };
   }
@@ -174,15 +174,8 @@ export class Publisher {
     for (const event of events) if (inserted.has(event.id)) stored.set(event.id, { event, duplicate: false });
     if (inserted.size < events.length) await findDuplicates(client, groups, stored);
     const isNew = ({ eventId }: NewDelivery) => inserted.has(eventId);
-    const sent = await this.#sendDeliveries(client, deliveries.filter(isNew));
+    const sent = await sendDeliveries(client, this.#options.queue, deliveries.filter(isNew));
     return { done: sent.done.then(() => stored) };
-  }
-
-  async #sendDeliveries(client: ClientBase, deliveries: NewDelivery[]): Promise<Sent<unknown>> {
-    const queued = deliveries.filter(({ state }) => state.status === 'PENDING' && !state.inLane);
-    const jobs = queued.map(({ id, state }) => ({ deliveryId: id, plan: state.plan }));
-    const sent = await this.#options.queue.send(client, jobs);
-    return { done: Promise.all([insertDeliveries(client, deliveries, new Date()), sent.done]) };
   }
 
   #announce(groups: Group[], stored: Map<string, PublishedEvent>) {
@@ -232,19 +225,6 @@ class RefusedGroups extends Error {
     super('Some groups were refused.');
     this.refused = refused;
   }
-}
-
-const keyOf = ({ environmentId, type }: { environmentId: string; type: string }) => `${environmentId} ${type}`;
-
-/** The deliveries of each event, to the endpoints that want its type. Tells the events how many they are. */
-function planDeliveries(events: EventRow[], endpoints: MatchedEndpoint[]): NewDelivery[] {
-  const now = new Date();
-  const matched = Map.groupBy(endpoints, keyOf);
-  return events.flatMap((event) => {
-    const wanted = matched.get(keyOf(event)) ?? [];
-    event.endpointCount = wanted.length;
-    return wanted.map((endpoint) => makeDelivery(event, endpoint, now));
-  });
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { ClientBase } from 'pg';
 import { HOUR_SECONDS, MINUTE_SECONDS, WHOLE_ENVIRONMENT_ID } from '../domain/delivery-stats.ts';
+import type { UnreadRange } from './log-position.ts';
 import { CHANGE_COUNTS, DURATION_CLASS, HISTOGRAM_OF_CLASSES } from './stats-counts.ts';
-import type { UncountedRange } from './stats-position.ts';
 
 /** Change of a gauge by changes: those that enter a status, less those that leave it. */
 const moveOf = (status: string) =>
@@ -50,6 +50,6 @@ on conflict (environment_id, endpoint_id, resolution_seconds, starts_at) do upda
  * Adds the changes and publications of some transactions to the statistics and gauges. Must run in the transaction that
  * moves the position behind them, so that each counts once.
  */
-export async function countChanges(client: ClientBase, { from, until }: UncountedRange): Promise<void> {
+export async function countChanges(client: ClientBase, { from, until }: UnreadRange): Promise<void> {
   await client.query({ name: 'count-changes', text: SQL, values: [String(from), String(until)] });
 }

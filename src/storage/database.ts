@@ -3,12 +3,12 @@ import pg from 'pg';
 import { PrismaClient } from '../generated/prisma/client.ts';
 import type { Log } from '../log.ts';
 
-/** Connections of one process. Postgres' default of 100 leaves room for several processes. */
-const POOL_MAX = 16;
-/** A statement that takes longer is ended, so that no read can hold a connection for good. */
-const STATEMENT_TIMEOUT_MS = 30_000;
-/** A connection that brings no answer for longer is given up: it went silent without being closed. */
-const ANSWER_TIMEOUT_MS = 35_000;
+/** Connections of a pool. Postgres' default of 100 leaves room for several processes. */
+const POOL_MAX = 12;
+/** A connection that brings no answer for so long is given up: it went silent without being closed. */
+const ANSWER_TIMEOUT_MS = 60_000;
+/** The same beyond the time after which a statement is ended. */
+const ANSWER_GRACE_MS = 5_000;
 
 /** All statements are short ones, and to start parallel workers takes longer: 13 ms for a page that takes 0.2. */
 const SETTINGS = '-c max_parallel_workers_per_gather=0';
@@ -28,9 +28,12 @@ class UnnamedClient extends pg.Client {
   }
 }
 
-/** What connections are opened with. A pooler refuses settings that it does not know. */
-const DIRECT = { statement_timeout: STATEMENT_TIMEOUT_MS, options: SETTINGS };
-const POOLED = { Client: UnnamedClient };
+export interface PoolOptions {
+  /** A statement that takes longer is ended; left out: none is. */
+  statementTimeoutMs?: number;
+  /** The URL leads to a pooler in transaction mode: nothing may outlast a transaction. @default false */
+  isPooled?: boolean;
+}
 
 export interface Database {
   /** For the hot statements and everything in a transaction. */
@@ -40,19 +43,18 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/**
- * Opens the pool that everything in this process shares. Connections are made when they are needed.
- *
- * @param isPooled the URL leads to a pooler in transaction mode: nothing may outlast a transaction
- */
-export function openDatabase(databaseUrl: string, log: Log, { isPooled = false } = {}): Database {
+/** Opens a pool. Connections are made when they are needed. */
+export function openPool(databaseUrl: string, log: Log, options: PoolOptions = {}): pg.Pool {
+  const { statementTimeoutMs, isPooled = false } = options;
+  // A pooler refuses settings that it does not know.
+  const ofSession = { statement_timeout: statementTimeoutMs ?? false, options: SETTINGS } as const;
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: POOL_MAX,
-    query_timeout: ANSWER_TIMEOUT_MS,
+    query_timeout: statementTimeoutMs === undefined ? ANSWER_TIMEOUT_MS : statementTimeoutMs + ANSWER_GRACE_MS,
     application_name: 'posthorn',
     keepAlive: true,
-    ...(isPooled ? POOLED : DIRECT),
+    ...(isPooled ? { Client: UnnamedClient } : ofSession),
     // Statements that don't wait for one another's results go out in one piece.
     pipeline: true,
   });
@@ -60,6 +62,12 @@ export function openDatabase(databaseUrl: string, log: Log, { isPooled = false }
   pool.on('error', (error) => log.warn({ error: error.message }, 'database.connection_lost'));
   // One that breaks while it is in use fails the statements sent on it; what it says beside that must not end us either.
   pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}
+
+/** Opens a pool and Prisma on it. */
+export function openDatabase(databaseUrl: string, log: Log, options: PoolOptions = {}): Database {
+  const pool = openPool(databaseUrl, log, options);
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: false }) });
   return {
     pool,

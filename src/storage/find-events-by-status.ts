@@ -24,6 +24,8 @@ const STATUSES_OF_DELIVERIES: Record<EventStatus, DeliveryStatus[]> = {
 
 export interface EventSearch {
   environmentId: string;
+  /** Only events with a delivery to this endpoint, by what became of that one; null: by all their deliveries. */
+  endpointId: string | null;
   statuses: readonly EventStatus[];
   /** Left out: any. */
   types?: readonly string[];
@@ -48,10 +50,10 @@ export async function findEventsByStatus(pool: Pool, search: EventSearch): Promi
       select e.id from events e cross join lateral (
         select coalesce(bool_or(d.status in ${WAITING}), false) as waits,
           coalesce(bool_or(d.status = 'FAILED'), false) as failed,
-          coalesce(bool_or(d.status = 'DELIVERED'), false) as delivered
-        from deliveries d where d.event_id = e.id
+          coalesce(bool_or(d.status = 'DELIVERED'), false) as delivered, count(*) > 0 as "isMade"
+        from deliveries d where d.event_id = e.id and ($10::uuid is null or d.endpoint_id = $10)
       ) s
-      where e.environment_id = $1 and ($2::text[] is null or e.type = any($2)) and ($3::text is null or e.source_key = $3)
+      where ($10 is null or s."isMade") and e.environment_id = $1 and ($2::text[] is null or e.type = any($2)) and ($3::text is null or e.source_key = $3)
         and ($4::uuid is null or e.id > $4) and ($5::uuid is null or e.id < $5)
         and ($6::timestamptz is null or e.created_at > $6) and ($7::timestamptz is null or e.created_at < $7)
         and ($8::uuid[] is null or e.id = any($8))
@@ -67,20 +69,27 @@ export async function findEventsByStatus(pool: Pool, search: EventSearch): Promi
       search.createdBefore,
       rare,
       search.limit,
+      search.endpointId,
     ],
   });
   return rows.map((row) => row.id);
 }
 
 /** @returns all events that may have the statuses, where they are few; null: they are many */
-async function findRare(pool: Pool, { environmentId, statuses }: EventSearch): Promise<string[] | null> {
+async function findRare(pool: Pool, { environmentId, endpointId, statuses }: EventSearch): Promise<string[] | null> {
   const { rows } = await pool.query({
     text: `
       (select event_id as id from deliveries where environment_id = $1 and status = any($2::delivery_status[])
+         and ($4::uuid is null or endpoint_id = $4)
        limit ${RARE_MAX + 1})
       union all
       (select id from events where environment_id = $1 and endpoint_count = 0 and $3 limit ${RARE_MAX + 1})`,
-    values: [environmentId, statuses.flatMap((status) => STATUSES_OF_DELIVERIES[status]), statuses.includes('SKIPPED')],
+    values: [
+      environmentId,
+      statuses.flatMap((status) => STATUSES_OF_DELIVERIES[status]),
+      statuses.includes('SKIPPED') && endpointId === null,
+      endpointId,
+    ],
   });
   return rows.length > RARE_MAX ? null : [...new Set(rows.map((row) => row.id))];
 }

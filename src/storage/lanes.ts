@@ -1,4 +1,5 @@
 import type { ClientBase, Pool } from 'pg';
+import { PROBE_REST_SECONDS_MAX } from '../domain/failure-streak.ts';
 
 /**
  * Opens lanes of their own for endpoints, and locks them until the transaction ends, so that none closes over a
@@ -69,30 +70,47 @@ export interface HeldLane {
   hasWork: boolean;
   /** What waits is not to be sent as it stands: it must be queued, held or skipped, as fast as it goes. */
   mustSort: boolean;
-  /** Its endpoint gives no reason for it: no pause, no rate limit. */
+  /** Its endpoint is failing: one attempt at a time. */
+  isBackedOff: boolean;
+  /** Nothing waits in it, and its endpoint gives no reason for it: no pause, no rate limit. */
   mayClose: boolean;
 }
 
-/** Looks at all lanes of a worker at once. What a paused endpoint holds is not walked over. */
+/** As `isProbeDue` in domain/failure-streak.ts, of `failure_streaks f` at $2. */
+const PROBE_IS_DUE = `(f.next_probe_at is null or f.next_probe_at <= $2
+  or f.next_probe_at > $2::timestamptz + interval '${PROBE_REST_SECONDS_MAX} seconds')`;
+
+/**
+ * Looks at all lanes of a worker at once. What a paused endpoint holds is not walked over. What waits for a backed-off
+ * endpoint is no work before the time of its next probe, but for what a person retries.
+ */
 export async function findLanes(pool: Pool, worker: string): Promise<HeldLane[]> {
   const { rows } = await pool.query({
     name: 'find-lanes',
     text: `
       select l.endpoint_id as "endpointId", l.next_slot_at as "nextSlotAt",
         e.rate_limit_per_second as "rateLimitPerSecond",
-        w.has_pending or w.has_held and (e.status <> 'PAUSED' or e.deleted_at is not null) as "hasWork",
-        w.has_held or e.status <> 'ACTIVE' or e.deleted_at is not null as "mustSort",
-        e.deleted_at is not null or e.status <> 'PAUSED' and e.rate_limit_per_second is null as "mayClose"
-      from lanes l join endpoints e on e.id = l.endpoint_id cross join lateral (select
+        w.has_pending and (${PROBE_IS_DUE} or w.has_manual or s.must_sort)
+          or w.has_held and (e.status <> 'PAUSED' or e.deleted_at is not null) as "hasWork",
+        w.has_held or s.must_sort as "mustSort", f.next_probe_at is not null as "isBackedOff",
+        not w.has_pending and not w.has_held
+          and (e.deleted_at is not null or e.status <> 'PAUSED' and e.rate_limit_per_second is null) as "mayClose"
+      from lanes l join endpoints e on e.id = l.endpoint_id left join failure_streaks f on f.endpoint_id = e.id
+      cross join lateral (select e.status <> 'ACTIVE' or e.deleted_at is not null as must_sort) s
+      cross join lateral (select
         exists (
           select 1 from deliveries d where d.in_lane and d.endpoint_id = l.endpoint_id and d.status = 'PENDING'
         ) as has_pending,
+        exists (
+          select 1 from deliveries d
+          where d.in_lane and d.endpoint_id = l.endpoint_id and d.queued_trigger = 'MANUAL' and d.status = 'PENDING'
+        ) as has_manual,
         exists (
           select 1 from deliveries d where d.in_lane and d.endpoint_id = l.endpoint_id and d.status = 'HELD'
         ) as has_held
       ) w
       where l.leased_by = $1`,
-    values: [worker],
+    values: [worker, new Date()],
   });
   return rows;
 }

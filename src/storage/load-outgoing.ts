@@ -1,10 +1,11 @@
 import type { Pool, QueryConfig } from 'pg';
 import type { DeliveryState } from '../domain/delivery.ts';
 import { ENDPOINT_COLUMNS, type EndpointColumns } from './endpoint-columns.ts';
+import { BACK_OFF_COLUMNS, type BackOffColumns } from './failure-streaks.ts';
 import { DELIVERY_STATE_COLUMNS } from './lock-deliveries.ts';
 
 /** Everything that an attempt of a delivery needs. */
-export interface OutgoingDelivery extends DeliveryState, EndpointColumns {
+export interface OutgoingDelivery extends DeliveryState, EndpointColumns, BackOffColumns {
   id: string;
   organizationId: string;
   environmentId: string;
@@ -16,6 +17,8 @@ export interface OutgoingDelivery extends DeliveryState, EndpointColumns {
   contentType: string;
   body: Buffer;
   headersSealed: Buffer | null;
+  clientCertificateSealed: Buffer | null;
+  caCertificate: string | null;
   /** Every secret that signs now, newest first. */
   secretsSealed: Buffer[];
   timeoutMs: number;
@@ -29,12 +32,15 @@ const DELIVERY_COLUMNS = `
 
 const OUTGOING_ENDPOINT_COLUMNS = `
   e.id as "endpointId", e.url, e.method, e.headers_sealed as "headersSealed", e.timeout_ms as "timeoutMs",
-  e.rate_limit_per_second as "rateLimitPerSecond", ${ENDPOINT_COLUMNS},
+  e.rate_limit_per_second as "rateLimitPerSecond", e.client_certificate_sealed as "clientCertificateSealed",
+  e.ca_certificate as "caCertificate", ${ENDPOINT_COLUMNS}, ${BACK_OFF_COLUMNS},
   exists (select 1 from lanes l where l.endpoint_id = e.id) as "hasLane",
   array(
     select s.sealed from endpoint_secrets s
     where s.endpoint_id = e.id and (s.expires_at is null or s.expires_at > now()) order by s.created_at desc
   ) as "secretsSealed"`;
+
+const OUTGOING_ENDPOINTS = 'endpoints e left join failure_streaks f on f.endpoint_id = e.id';
 
 /** Reads deliveries for their attempts. Takes no lock: the plan is checked when the outcome is written. */
 export async function loadOutgoing(pool: Pool, ids: string[]): Promise<OutgoingDelivery[]> {
@@ -45,7 +51,7 @@ export async function loadOutgoing(pool: Pool, ids: string[]): Promise<OutgoingD
   };
   const endpoints = {
     name: 'load-outgoing-endpoints',
-    text: `select ${OUTGOING_ENDPOINT_COLUMNS} from endpoints e
+    text: `select ${OUTGOING_ENDPOINT_COLUMNS} from ${OUTGOING_ENDPOINTS}
       where e.id in (select endpoint_id from deliveries where id = any($1))`,
     values: [ids],
   };
@@ -88,7 +94,7 @@ export async function loadLane(
   };
   const endpoints = {
     name: 'load-lane-endpoint',
-    text: `select ${OUTGOING_ENDPOINT_COLUMNS} from endpoints e where e.id = $1`,
+    text: `select ${OUTGOING_ENDPOINT_COLUMNS} from ${OUTGOING_ENDPOINTS} where e.id = $1`,
     values: [lane.endpointId],
   };
   return loadTogether(pool, deliveries, endpoints);

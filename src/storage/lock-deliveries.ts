@@ -1,5 +1,6 @@
 import type { ClientBase } from 'pg';
 import type { DeliveryState } from '../domain/delivery.ts';
+import type { Tenant } from '../domain/tenant.ts';
 import { ENDPOINT_COLUMNS, type EndpointColumns } from './endpoint-columns.ts';
 
 /** A delivery as its next transition needs it, locked until the transaction ends. */
@@ -27,6 +28,13 @@ export interface LockCondition {
   /** Takes only so many, and passes over those that another transaction has locked. */
   batch?: number;
 }
+
+/** The delivery with an ID, where it is the tenant's. */
+export const ownDelivery = ({ environmentId, endpointId }: Tenant, deliveryId: string): LockCondition => ({
+  name: 'own',
+  where: 'd.id = $1 and d.environment_id = $2 and ($3::uuid is null or d.endpoint_id = $3)',
+  values: [deliveryId, environmentId, endpointId],
+});
 
 /**
  * Locks deliveries in order of ID, and the lanes of their endpoints against closing.

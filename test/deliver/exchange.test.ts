@@ -1,17 +1,18 @@
-import { createSecretKey } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { createSecureServer as createHttp2Server } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect, createServer as createNetServer, type Server, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { createServer as createTlsServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { Agent, buildConnector } from 'undici';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DeadlineError, exchange, type Request } from '../../src/deliver/exchange.ts';
 import { RESPONSE_BODY_BYTES_KEPT } from '../../src/deliver/response-body.ts';
 import { Sender } from '../../src/deliver/sender.ts';
 import { newId } from '../../src/domain/ids.ts';
+import { Keyring } from '../../src/domain/sealing.ts';
+import { makeTargetPolicy } from '../../src/domain/target-policy.ts';
 import type { OutgoingDelivery } from '../../src/storage/load-outgoing.ts';
 import { ENCRYPTION_KEY, until } from '../support/posthorn.ts';
 
@@ -292,7 +293,8 @@ describe('an exchange', () => {
     const server = await serve(async (request, response) => {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
-      received.push(request.method, request.url, request.headers['x-own'], Buffer.concat(chunks).toString());
+      const { 'x-own': own, 'accept-encoding': encoding } = request.headers;
+      received.push(request.method, request.url, own, encoding, Buffer.concat(chunks).toString());
       response.writeHead(204).end();
     });
     const overrides = {
@@ -303,7 +305,7 @@ describe('an exchange', () => {
     };
     const { status, body } = await exchange(makeAgent(), requestTo(server, overrides as Partial<Request>));
     expect([status, body.length]).toEqual([204, 0]);
-    expect(received).toEqual(['PATCH', '/in?a=%20b&c', 'ü', '{"é":1}']);
+    expect(received).toEqual(['PATCH', '/in?a=%20b&c', 'ü', 'identity', '{"é":1}']);
   });
 
   it('gives a header that comes twice as an array, and any name as it came', async () => {
@@ -433,8 +435,9 @@ describe('an exchange', () => {
 describe('over TLS', () => {
   const sender = () => {
     const made = new Sender({
-      encryptionKey: createSecretKey(ENCRYPTION_KEY),
-      addressPolicy: () => true,
+      keyring: new Keyring(ENCRYPTION_KEY),
+      targetPolicy: makeTargetPolicy({ allowedNetworks: ['127.0.0.0/8'], allowedHosts: [], deniedPorts: null }),
+      proxyUrl: null,
       userAgent: 'test',
     });
     cleanUps.push(() => made.close());
@@ -487,6 +490,34 @@ describe('over TLS', () => {
     expect(result.responseHeaders).toMatchObject({ 'x-own': 'yes' });
     expect(Object.keys(result.responseHeaders ?? {}).filter((name) => name.startsWith(':'))).toEqual([]);
     expect(received).toEqual(['POST', '/in', 'text/plain', 'test']);
+  });
+
+  it('each answer is bounded by itself: a connection may bring as many as it likes', async () => {
+    const server = await listen(createHttpsServer(TLS, (_, response) => response.end(Buffer.alloc(60_000, 'x'))));
+    const used = sender();
+    for (let time = 0; time < 20; time += 1) {
+      expect(await used.send(deliveryTo(server, NEVER_MS))).toMatchObject({ error: null, responseStatus: 200 });
+      await turn();
+    }
+    expect(server.made()).toBe(1);
+  });
+
+  it('an answer that goes on where no limit of HTTP is looked at is cut off', async () => {
+    const server = await listen(
+      createTlsServer(TLS, (socket) => {
+        const goOn = () => {
+          while (!socket.destroyed && socket.write(Buffer.alloc(65_536, 'x')));
+        };
+        socket.once('data', () => {
+          socket.write('HTTP/1.1 200 ');
+          goOn();
+        });
+        socket.on('drain', goOn).on('error', () => {});
+      }),
+    );
+    const result = await sender().send(deliveryTo(server, NEVER_MS));
+    expect(result.error).toMatchObject({ code: 'INVALID_RESPONSE', message: expect.stringContaining('512 KiB') });
+    await until(() => server.open() === 0, 'the connection to be closed');
   });
 
   it('a certificate that nobody vouches for is a fault of TLS, not of time', async () => {

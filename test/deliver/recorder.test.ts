@@ -14,14 +14,15 @@ let pool: pg.Pool;
 
 beforeAll(async () => {
   pool = new pg.Pool({ connectionString: bed.database.url, max: 2 });
-  await bed.createEndpoint({ url: 'http://127.0.0.1:9/' });
+  await bed.createEndpoint({ url: 'http://127.0.0.1:2/' });
 });
 
 afterAll(() => pool.end());
 
 const queue = { finish: async () => {} } as unknown as DeliveryQueue;
 const signals = { send: () => {} } as unknown as Signals;
-const makeRecorder = (on: pg.Pool) => new Recorder({ pool: on, queue, signals, log: createLog('silent') });
+const makeRecorder = (on: pg.Pool) =>
+  new Recorder({ pool: on, queue, signals, log: createLog('silent'), disableAfterMs: null });
 
 async function publishAndLoad(): Promise<OutgoingDelivery> {
   const { deliveryIds } = await bed.publish();

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { makeAddressPolicy } from '../../src/domain/address.ts';
 
@@ -9,7 +10,9 @@ const SPECIAL_V4: [string, string, string][] = [
   ['private use, RFC 1918', '10.0.0.0', '10.255.255.255'],
   ['shared address space, RFC 6598', '100.64.0.0', '100.127.255.255'],
   ['loopback, RFC 1122', '127.0.0.0', '127.255.255.255'],
-  ['link-local and cloud metadata, RFC 3927', '169.254.0.0', '169.254.169.254'],
+  ['link-local, RFC 3927', '169.254.0.0', '169.254.255.255'],
+  ['cloud metadata', '169.254.169.254', '169.254.170.2'],
+  ["Azure's platform", '168.63.129.16', '168.63.129.16'],
   ['private use, RFC 1918', '172.16.0.0', '172.31.255.255'],
   ['IETF protocol assignments, RFC 6890', '192.0.0.0', '192.0.0.255'],
   ['documentation, RFC 5737', '192.0.2.0', '192.0.2.255'],
@@ -19,6 +22,9 @@ const SPECIAL_V4: [string, string, string][] = [
   ['documentation, RFC 5737', '198.51.100.0', '198.51.100.255'],
   ['documentation, RFC 5737', '203.0.113.0', '203.0.113.255'],
   ['multicast, RFC 5771', '224.0.0.0', '239.255.255.255'],
+  ['AS112, RFC 7535', '192.31.196.0', '192.31.196.255'],
+  ['AMT relays, RFC 7450', '192.52.193.0', '192.52.193.255'],
+  ['AS112, RFC 7534', '192.175.48.0', '192.175.48.255'],
   ['reserved, RFC 1112', '240.0.0.0', '255.255.255.254'],
   ['limited broadcast, RFC 8190', '255.255.255.255', '255.255.255.255'],
 ];
@@ -29,7 +35,11 @@ const SPECIAL_V6: [string, string, string][] = [
   ['loopback', '::1', '0:0:0:0:0:0:0:1'],
   ['IPv4-compatible of a private address', '::a00:1', '::10.0.0.1'],
   ['IPv4-compatible of a public address', '::808:808', '0:0:0:0:0:0:808:808'],
-  ['IPv4-translated, RFC 2765', '::ffff:0:0:0', '::ffff:0:7f00:1'],
+  ['IPv4-compatible, RFC 4291', '::', '::ffff:ffff'],
+  ['mapped twice', '::ffff:0:0:ffff', '::1:ffff:7f00:1'],
+  ['SIIT, RFC 2765', '::ffff:0:0:0', '::ffff:0:ffff:ffff'],
+  ['SIIT of loopback', '::ffff:0:7f00:1', '::ffff:0:127.0.0.1'],
+  ['NAT64, RFC 6052', '64:ff9b::', '64:ff9b::ffff:ffff'],
   ['NAT64, RFC 6052, of a private address', '64:ff9b::a00:1', '64:ff9b::10.0.0.1'],
   ['NAT64, RFC 6052, of loopback', '64:ff9b::7f00:1', '64:ff9b::127.0.0.1'],
   ['NAT64, RFC 6052, of cloud metadata', '64:ff9b::a9fe:a9fe', '64:ff9b::169.254.169.254'],
@@ -37,13 +47,23 @@ const SPECIAL_V6: [string, string, string][] = [
   ['discard only, RFC 6666', '100::', '100::ffff:ffff:ffff:ffff'],
   ['dummy prefix, RFC 9780', '100:0:0:1::', '100:0:0:1:ffff:ffff:ffff:ffff'],
   ['Teredo, RFC 4380', '2001::', '2001:0:ffff:ffff:ffff:ffff:ffff:ffff'],
+  ['IETF protocol assignments, RFC 2928', '2001::', '2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff'],
+  ['AMT, RFC 7450', '2001:3::', '2001:3:ffff:ffff:ffff:ffff:ffff:ffff'],
+  ['AS112, RFC 7535', '2001:4:112::', '2001:4:112:ffff:ffff:ffff:ffff:ffff'],
   ['benchmarking, RFC 5180', '2001:2::', '2001:2:0:ffff:ffff:ffff:ffff:ffff'],
   ['ORCHID, RFC 4843', '2001:10::', '2001:1f:ffff:ffff:ffff:ffff:ffff:ffff'],
   ['ORCHIDv2, RFC 7343', '2001:20::', '2001:2f:ffff:ffff:ffff:ffff:ffff:ffff'],
   ['documentation, RFC 3849', '2001:db8::', '2001:db8:ffff:ffff:ffff:ffff:ffff:ffff'],
   ['6to4, RFC 3056, of loopback', '2002:7f00:1::', '2002:7f00:1::1'],
+  ['6to4, RFC 3056', '2002::', '2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
+  ['ISATAP, RFC 5214, of a private address', '2606:4700::5efe:a00:1', '2606:4700::200:5efe:10.0.0.1'],
+  ['ISATAP, RFC 5214, of a public address', '2606:4700::5efe:808:808', '2606:4700::300:5efe:8.8.8.8'],
+  ['AS112, RFC 7534', '2620:4f:8000::', '2620:4f:8000:ffff:ffff:ffff:ffff:ffff'],
   ['documentation, RFC 9637', '3fff::', '3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff'],
-  ['not handed out', '4000::', '5eff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
+  ['not handed out', '1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', '4000::'],
+  ['not handed out', '5eff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', '6000::'],
+  ['not handed out', 'e000::', 'fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
+  ['not handed out', 'fe00::', 'fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
   ['segment routing, RFC 9602', '5f00::', '5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
   ['unique local, RFC 4193', 'fc00::', 'fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
   ['link-local, RFC 4291', 'fe80::', 'febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
@@ -63,27 +83,52 @@ const PUBLIC = [
   '100.128.0.0',
   '126.255.255.255',
   '128.0.0.0',
+  '168.63.129.15',
+  '168.63.129.17',
   '169.253.255.255',
   '169.255.0.0',
   '172.15.255.255',
   '172.32.0.0',
+  '191.255.255.255',
   '192.0.1.0',
+  '192.0.1.255',
   '192.0.3.0',
+  '192.31.195.255',
+  '192.31.197.0',
+  '192.52.192.255',
+  '192.52.194.0',
+  '192.88.98.255',
+  '192.88.100.0',
   '192.167.255.255',
   '192.169.0.0',
+  '192.175.47.255',
+  '192.175.49.0',
   '198.17.255.255',
   '198.20.0.0',
+  '198.51.99.255',
+  '198.51.101.0',
   '203.0.112.255',
   '203.0.114.0',
   '223.255.255.255',
+  '2000::',
+  '2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
+  '2001:200::',
   '2001:200::1',
   '2001:4860:4860::8888',
-  '2001:db7:ffff::1',
-  '2001:db9::1',
-  '2003::1',
+  '2001:db7:ffff:ffff:ffff:ffff:ffff:ffff',
+  '2001:db9::',
+  '2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
+  '2003::',
   '2400:cb00::1',
   '2606:4700:4700::1111',
+  '2606:4700::5eff:a00:1',
+  '2606:4700::400:5efe:a00:1',
+  '2620:4f:7fff:ffff:ffff:ffff:ffff:ffff',
+  '2620:4f:8001::',
   '2A00:1450:4001:82A::200E',
+  '3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
+  '3fff:1000::',
+  '3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
 ];
 
 describe('without allowed networks', () => {
@@ -125,6 +170,9 @@ describe('without allowed networks', () => {
     '256.1.1.1',
     '1.1.1.1/32',
     '1.1.1.1:80',
+    '1.1.1.1.',
+    '2606:4700:4700::1111%eth0',
+    '[::1]',
     ':::1',
     '2606:4700:4700::01111',
     '::ffff:08.8.8.8',
@@ -158,6 +206,118 @@ describe('allowed networks', () => {
 
   it('that are none are refused at once', () => {
     expect(() => makeAddressPolicy(['10.0.0.0'])).toThrow();
+  });
+});
+
+/** An IPv4 address by its number. */
+const toText = (number: number) => [24, 16, 8, 0].map((bits) => (number >>> bits) & 255).join('.');
+
+/** A part of an address as inet_aton reads it: decimal, hexadecimal in both letters, or octal. */
+const NOTATIONS = [
+  (part: number) => String(part),
+  (part: number) => `0x${part.toString(16)}`,
+  (part: number) => `0X${part.toString(16).toUpperCase()}`,
+  (part: number) => `0${part.toString(8)}`,
+];
+
+/** An IPv4 address in 1 to 4 parts, of which the last takes what is left, each in a notation of its own. */
+const notation = fc.record({
+  number: fc.integer({ min: 0, max: 0xffffffff }),
+  parts: fc.integer({ min: 1, max: 4 }),
+  styles: fc.array(fc.constantFrom(...NOTATIONS), { minLength: 4, maxLength: 4 }),
+});
+
+function write({ number, parts, styles }: { number: number; parts: number; styles: ((part: number) => string)[] }) {
+  const octets = toText(number).split('.').map(Number);
+  const last = octets.slice(parts - 1).reduce((sum, octet) => sum * 256 + octet, 0);
+  return [...octets.slice(0, parts - 1), last]
+    .map((part, index) => (styles[index] as (part: number) => string)(part))
+    .join('.');
+}
+
+/** IPv6 addresses that lead to an IPv4 address, or did once. */
+const CARRIERS: [string, (v4: string) => string][] = [
+  ['IPv4-compatible', (v4) => `::${v4}`],
+  ['SIIT', (v4) => `::ffff:0:${v4}`],
+  ['NAT64', (v4) => `64:ff9b::${v4}`],
+  ['NAT64 of local choice', (v4) => `64:ff9b:1::${v4}`],
+  ['6to4', (v4) => `2002:${toHex(v4)}::1`],
+  ['Teredo', (v4) => `2001:0:4136:e378:8000:63bf:${toHex(invert(v4))}`],
+  ['the server of Teredo', (v4) => `2001:0:${toHex(v4)}:8000:63bf:3fff:fdd2`],
+  ['ISATAP', (v4) => `2606:4700:1:2:0:5efe:${toHex(v4)}`],
+  ['ISATAP of a public address', (v4) => `2606:4700:1:2:200:5efe:${toHex(v4)}`],
+  ['ISATAP, link-local', (v4) => `fe80::5efe:${v4}`],
+];
+
+/** Teredo writes the address of a client with every bit turned round. */
+const invert = (v4: string) =>
+  v4
+    .split('.')
+    .map((octet) => 255 - Number(octet))
+    .join('.');
+
+describe('any address', () => {
+  const isSpecial = makeAddressPolicy(['10.0.0.0/8', '127.0.0.1/32', '64.0.0.0/2']);
+
+  it('in any notation of IPv4 is what it is in four decimal parts', () => {
+    const property = fc.property(notation, (given) => {
+      for (const policy of [isPublic, isSpecial]) expect(policy(write(given))).toBe(policy(toText(given.number)));
+    });
+    fc.assert(property, { numRuns: 2_000 });
+  });
+
+  it('in any notation in a URL is what it is in four decimal parts', () => {
+    const property = fc.property(notation, fc.constantFrom('', '.'), (given, dot) => {
+      const { hostname } = new URL(`http://${write(given)}${dot}/`);
+      expect(hostname).toBe(toText(given.number));
+    });
+    fc.assert(property, { numRuns: 2_000 });
+  });
+
+  it('mapped into IPv6 is what it is in IPv4', () => {
+    const property = fc.property(fc.integer({ min: 0, max: 0xffffffff }), (number) => {
+      const v4 = toText(number);
+      for (const policy of [isPublic, isSpecial]) {
+        for (const text of [`::ffff:${v4}`, `::FFFF:${toHex(v4)}`, `0:0:0:0:0:ffff:${toHex(v4)}`]) {
+          expect(policy(text)).toBe(policy(v4));
+        }
+      }
+    });
+    fc.assert(property, { numRuns: 2_000 });
+  });
+
+  it.each(CARRIERS)('that carries an IPv4 address to a gateway is never public: %s', (_, carry) => {
+    const property = fc.property(fc.integer({ min: 0, max: 0xffffffff }), (number) => {
+      for (const policy of [isPublic, isSpecial]) expect(policy(carry(toText(number)))).toBe(false);
+    });
+    fc.assert(property, { numRuns: 500 });
+  });
+
+  it('of IPv6 is the same in full, in short and in capitals', () => {
+    const property = fc.property(
+      fc.array(fc.integer({ min: 0, max: 0xffff }), { minLength: 8, maxLength: 8 }),
+      (parts) => {
+        const full = parts.map((part) => part.toString(16).padStart(4, '0')).join(':');
+        const short = new URL(`http://[${full}]`).hostname.slice(1, -1);
+        expect([isPublic(short), isPublic(full.toUpperCase())]).toEqual([isPublic(full), isPublic(full)]);
+      },
+    );
+    fc.assert(property, { numRuns: 2_000 });
+  });
+
+  it('or any text gets an answer, and never a fault', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.ipV4Extended(),
+      fc.ipV6(),
+      fc.stringMatching(/^[0-9a-fx:.%[\]]*$/),
+    );
+    fc.assert(
+      fc.property(text, (given) => {
+        expect(typeof isPublic(given)).toBe('boolean');
+      }),
+      { numRuns: 2_000 },
+    );
   });
 });
 

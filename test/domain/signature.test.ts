@@ -1,14 +1,16 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, webcrypto } from 'node:crypto';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { Webhook as SvixWebhook } from 'svix';
 import { describe, expect, it } from 'vitest';
 import {
   isSecret,
+  kindOfSecret,
   makeSecret,
   SECRET_BYTES_MAX,
   SECRET_BYTES_MIN,
   SECRET_RULE,
   signatureHeaders,
+  toPublicKey,
   toSigningKey,
 } from '../../src/domain/signature.ts';
 
@@ -105,9 +107,107 @@ describe('signatureHeaders', () => {
   });
 });
 
+/** A verifier of `v1a` as the specification has it, with nothing of Posthorn's. */
+async function verifyEd25519(publicKey: string, body: string | Uint8Array, headers: Record<string, string>) {
+  const { subtle } = webcrypto;
+  const raw = Buffer.from(publicKey.slice('whpk_'.length), 'base64');
+  const key = await subtle.importKey('raw', raw, 'Ed25519', false, ['verify']);
+  const message = Buffer.concat([
+    Buffer.from(`${headers['webhook-id']}.${headers['webhook-timestamp']}.`),
+    Buffer.from(body as string),
+  ]);
+  const signatures = (headers['webhook-signature'] as string).split(' ').filter((text) => text.startsWith('v1a,'));
+  const checks = signatures.map((text) => subtle.verify('Ed25519', key, Buffer.from(text.slice(4), 'base64'), message));
+  return (await Promise.all(checks)).includes(true);
+}
+
+describe('an Ed25519 key', () => {
+  it("signs as the specification's own Go library does", () => {
+    const headers = signatureHeaders({
+      keys: [toSigningKey('whsk_VEVTVFNJR05JTkdLRVlET05PVFVTRVRISVNGT1JBTlk=')],
+      webhookId: 'msg_p5jXN8AQM9LWM0D4loKWxJek',
+      timestamp: new Date(1_614_265_330_000),
+      body: Buffer.from('{"test": 2432232314}'),
+    });
+    expect(headers['webhook-signature']).toBe(
+      'v1a,tQ9V2XOqn7jL/DQenEFpqIugdBVtiMmER5mhSkXBNwM0mkATuDe6KYYUuxqtaiHeYGb7KaaBRdM5WqyeFiL8Ag==',
+    );
+  });
+
+  // RFC 8032, section 7.1, test 2.
+  const SEED = '4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb';
+  const PUBLIC = '3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c';
+  const inBase64 = (hex: string) => Buffer.from(hex, 'hex').toString('base64');
+
+  it('gives its public key, whether it comes as 32 bytes or as 64', () => {
+    for (const secret of [`whsk_${inBase64(SEED)}`, `whsk_${inBase64(SEED + PUBLIC)}`]) {
+      expect(isSecret(secret)).toBe(true);
+      expect(toPublicKey(secret)).toBe(`whpk_${inBase64(PUBLIC)}`);
+    }
+    expect(toPublicKey(makeSecret())).toBeNull();
+  });
+
+  it('is refused where the public key behind it is another one', () => {
+    expect(isSecret(`whsk_${inBase64(SEED + SEED)}`)).toBe(false);
+  });
+
+  it.each([0, 24, 31, 33, 63, 65])('is refused with %d bytes', (bytes) => {
+    expect(isSecret(`whsk_${randomBytes(bytes).toString('base64')}`)).toBe(false);
+  });
+
+  it.each([
+    ['a public key', `whpk_${inBase64(PUBLIC)}`],
+    ['no padding', `whsk_${inBase64(SEED).replace('=', '')}`],
+    ['a space behind', `whsk_${inBase64(SEED)} `],
+  ])('is refused with %s', (_, text) => {
+    expect(isSecret(text)).toBe(false);
+  });
+
+  it('that Posthorn makes is taken by it, and no two are the same', () => {
+    const secrets = Array.from({ length: 20 }, () => makeSecret('ED25519'));
+    expect(secrets.filter((secret) => !isSecret(secret) || kindOfSecret(secret) !== 'ED25519')).toEqual([]);
+    expect(new Set(secrets).size).toBe(20);
+    expect(Buffer.from((secrets[0] as string).slice(5), 'base64')).toHaveLength(32);
+  });
+
+  it('is verified by its public key alone, and no other body, ID, time or key is', async () => {
+    const secret = makeSecret('ED25519');
+    const publicKey = toPublicKey(secret) as string;
+    const headers = sign([secret]);
+    expect(headers['webhook-signature']).toMatch(/^v1a,[A-Za-z0-9+/]{86}==$/);
+    expect(await verifyEd25519(publicKey, BODY, headers)).toBe(true);
+    expect(await verifyEd25519(publicKey, `${BODY} `, headers)).toBe(false);
+    expect(await verifyEd25519(publicKey, BODY, { ...headers, 'webhook-id': 'evt_2' })).toBe(false);
+    expect(await verifyEd25519(publicKey, BODY, { ...headers, 'webhook-timestamp': '1' })).toBe(false);
+    expect(await verifyEd25519(toPublicKey(makeSecret('ED25519')) as string, BODY, headers)).toBe(false);
+  });
+
+  it('signs beside symmetric secrets: libraries that know only these verify as before', async () => {
+    const [symmetric, asymmetric] = [makeSecret(), makeSecret('ED25519')];
+    for (const secrets of [
+      [symmetric, asymmetric],
+      [asymmetric, symmetric],
+    ]) {
+      const headers = sign(secrets);
+      const versions = (headers['webhook-signature'] as string).split(' ').map((text) => text.split(',')[0]);
+      expect(versions).toEqual(secrets.map((secret) => (secret === symmetric ? 'v1' : 'v1a')));
+      expect(await verifyEd25519(toPublicKey(asymmetric) as string, BODY, headers)).toBe(true);
+      for (const [, open] of VERIFIERS) expect(() => open(symmetric).verify(BODY, headers)).not.toThrow();
+    }
+  });
+
+  it('signs bytes that are no UTF-8, and an empty body', async () => {
+    const secret = makeSecret('ED25519');
+    const input = { keys: [toSigningKey(secret)], webhookId: 'evt_1', timestamp: new Date() };
+    for (const body of [Uint8Array.of(0xff, 0xfe), Uint8Array.of()]) {
+      expect(await verifyEd25519(toPublicKey(secret) as string, body, signatureHeaders({ ...input, body }))).toBe(true);
+    }
+  });
+});
+
 describe('makeSecret', () => {
   it('makes secrets that Posthorn takes itself, no two the same', () => {
-    const secrets = Array.from({ length: 100 }, makeSecret);
+    const secrets = Array.from({ length: 100 }, () => makeSecret());
     expect(secrets.filter((secret) => !isSecret(secret))).toEqual([]);
     expect(new Set(secrets).size).toBe(100);
   });
@@ -132,7 +232,7 @@ describe('isSecret', () => {
     ['nothing', ''],
     ['the prefix alone', 'whsec_'],
     ['no prefix', encoded],
-    ['another prefix', `whsk_${encoded}`],
+    ['another prefix', `whsek_${encoded}`],
     ['a prefix in capitals', `WHSEC_${encoded}`],
     ['base64 without padding', `whsec_${encoded.replace('=', '')}`],
     ['the alphabet of URLs', `whsec_${Buffer.alloc(33, 0xff).toString('base64url')}`],
@@ -145,6 +245,6 @@ describe('isSecret', () => {
   });
 
   it('tells its limits in the rule for messages', () => {
-    expect(SECRET_RULE).toBe('"whsec_" and base64 of 24 to 64 bytes');
+    expect(SECRET_RULE).toMatch(/^"whsec_" and base64 of 24 to 64 bytes, or "whsk_" and base64 of .* 32 bytes, or 64 /);
   });
 });

@@ -28,6 +28,8 @@ const end = (response: ServerResponse, status: number): number => {
 };
 
 const QUICK_RETRIES = { maxRetries: 2, delaysSeconds: [1], jitter: 0 };
+/** One event in so many fails at first. */
+const FLAKY_ABOUT = 3;
 /** One event in so many is refused for good by the picky one. */
 const PICKY_ABOUT = 5;
 /** One event in so many is answered badly. */
@@ -42,10 +44,11 @@ const GOOD: Record<string, Behaviour> = {
       return end(response, 200);
     },
   },
-  /** Fails each event the first time. */
+  /** Fails one event in some the first time. */
   flaky: {
     input: { retryPolicy: { ...QUICK_RETRIES, maxRetries: 10 } },
-    answer: ({ earlier }, response) => end(response, earlier === 0 ? 500 : 200),
+    answer: ({ body, earlier }, response) =>
+      end(response, earlier === 0 && JSON.parse(body).number % FLAKY_ABOUT === 0 ? 500 : 200),
   },
   picky: {
     mayFail: true,

@@ -157,7 +157,7 @@ const startDefaultMachines =
 async function createEndpoints(scene: Scene) {
   for (const [name, { input }] of Object.entries(scene.endpoints.behaviours)) {
     await ask(scene, `mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { __typename } }`, {
-      input: { name, url: scene.endpoints.url(name), eventTypes: ['*'], ...input },
+      input: { name, url: scene.endpoints.url(name), eventTypes: ['fault.*'], ...input },
     });
   }
 }

@@ -1,0 +1,111 @@
+import {
+  type ASTVisitor,
+  type ExecutionArgs,
+  type ExecutionResult,
+  GraphQLError,
+  getOperationAST,
+  type ValidationContext,
+} from 'graphql';
+import { isAsyncIterable, type Plugin } from 'graphql-yoga';
+import { LRUCache } from 'lru-cache';
+import { RequestError } from '../errors.ts';
+import { isIntrospection, parseWithinLimits } from '../graphql/cost-limit.ts';
+import { toGraphqlError } from './present-errors.ts';
+
+/** Characters of documents that are kept parsed. */
+const KEPT_CHARS_MAX = 4_194_304;
+/** A longer document is not kept: it holds values that hardly come again. */
+const KEPT_DOCUMENT_CHARS_MAX = 65_536;
+
+/** Keeps what was made of documents, by their text. */
+export const makeDocumentCache = <T extends object>() =>
+  new LRUCache<string, T>({
+    maxSize: KEPT_CHARS_MAX,
+    maxEntrySize: KEPT_DOCUMENT_CHARS_MAX,
+    sizeCalculation: (_, text) => text.length + 1,
+  });
+
+export interface OperationLimits {
+  operationTimeoutMs: number;
+  /** Whether clients may ask for the schema. */
+  introspection: boolean;
+}
+
+/** What several operations cost together would have no limit. */
+const BATCH_MESSAGE =
+  'A request has one operation: batches are not taken. Send each by itself, or select several fields.';
+
+/** Limits of size before a document is validated, and of time when it is executed. The same for HTTP and WebSocket. */
+export function limitOperations({ operationTimeoutMs, introspection }: OperationLimits): Plugin {
+  return {
+    onRequestParse: () => ({
+      onRequestParseDone: ({ requestParserResult }) => {
+        if (!Array.isArray(requestParserResult)) return;
+        throw new GraphQLError(BATCH_MESSAGE, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } });
+      },
+    }),
+    onParse: ({ setParseFn }) => setParseFn(parseWithinLimits),
+    onValidate: ({ addValidationRule }) => {
+      if (!introspection) addValidationRule(RefuseIntrospection);
+    },
+    onExecute: ({ executeFn, setExecuteFn }) =>
+      setExecuteFn((args: ExecutionArgs) =>
+        runInTime({
+          timeoutMs: operationTimeoutMs,
+          isMutation: getOperationAST(args.document, args.operationName)?.operation === 'mutation',
+          run: async (signal): Promise<ExecutionResult> => executeFn(Object.assign({}, args, { signal })),
+        }),
+      ),
+  };
+}
+
+function RefuseIntrospection(context: ValidationContext): ASTVisitor {
+  const message =
+    'Introspection is off here. The schema stands in schema.graphql; POSTHORN_INTROSPECTION=on turns it on.';
+  return {
+    Field: (node) => {
+      if (isIntrospection(node.name.value)) context.reportError(new GraphQLError(message, { nodes: node }));
+    },
+  };
+}
+
+interface Run<T> {
+  timeoutMs: number;
+  isMutation?: boolean;
+  /** @param signal is aborted when the time is over: nothing more is to be begun */
+  run: (signal: AbortSignal) => Promise<T>;
+}
+
+/** @returns what the operation makes; or, once the time is over, that it is given up */
+export async function runInTime<T>({ timeoutMs, isMutation, run }: Run<T>): Promise<T | ExecutionResult> {
+  const controller = new AbortController();
+  const timeUp = Promise.withResolvers<ExecutionResult>();
+  const timer = setTimeout(() => {
+    const error = makeTimeoutError(timeoutMs, isMutation === true);
+    controller.abort(error);
+    timeUp.resolve({ errors: [toGraphqlError(error)] });
+  }, timeoutMs);
+  const result = run(controller.signal);
+  const dropIfLate = (late: T) => {
+    if (controller.signal.aborted && isAsyncIterable(late)) void late[Symbol.asyncIterator]().return?.();
+  };
+  result.then(dropIfLate, () => {});
+  try {
+    return await Promise.race([result, timeUp.promise]);
+  } catch (error) {
+    if (controller.signal.aborted) return timeUp.promise;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function makeTimeoutError(timeoutMs: number, isMutation: boolean): RequestError {
+  const advice = isMutation
+    ? 'What it was to change may be changed, in whole or in part: look before you send it again.'
+    : 'Ask for less at once, or try again later.';
+  return new RequestError(
+    'OPERATION_TIMEOUT',
+    `This operation took longer than ${timeoutMs} ms and was given up. ${advice}`,
+  );
+}

@@ -1,0 +1,314 @@
+import { execFile } from 'node:child_process';
+import { createCipheriv, randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { Webhook } from 'standardwebhooks';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Keyring } from '../src/domain/sealing.ts';
+import { sealAnew } from '../src/storage/seal-anew.ts';
+import { SEALED_COLUMNS } from '../src/storage/sealed-columns.ts';
+import { issueCertificate } from './support/certificates.ts';
+import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import { until, useTestBed } from './support/posthorn.ts';
+import { findLogLine, type Process, useProcesses, waitUntilStarted } from './support/processes.ts';
+import { useReceiver } from './support/receiver.ts';
+
+const KEY_A = Buffer.alloc(32, 1);
+const KEY_B = Buffer.alloc(32, 2);
+const [A, B] = [KEY_A.toString('base64'), KEY_B.toString('base64')];
+const ONLY_A = { POSTHORN_ENCRYPTION_KEY: A };
+const ONLY_B = { POSTHORN_ENCRYPTION_KEY: B };
+const FROM_A_TO_B = { POSTHORN_ENCRYPTION_KEY: B, POSTHORN_OLD_ENCRYPTION_KEYS: A };
+/** A heartbeat of 12 s, and time to spare on a busy machine. */
+const TAKEOVER = { timeout: 45_000, interval: 50 };
+
+/** Asks other processes over HTTP; makes no attempts of its own. */
+const bed = useTestBed({ role: 'api' });
+const receiver = useReceiver();
+const cleanUps: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+const { spawnOn, spawnPosthorn } = useProcesses();
+
+async function createDatabase(): Promise<TestDatabase> {
+  const database = await createTestDatabase();
+  cleanUps.push(() => database.drop());
+  return database;
+}
+
+/** Runs the command as people do. */
+function rotate(env: Record<string, string>): Promise<{ code: number; stdout: string; stderr: string }> {
+  const options = { env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env }, timeout: 60_000 };
+  return new Promise((resolve) => {
+    execFile(process.execPath, ['src/rotate-encryption-key.ts'], options, (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
+    });
+  });
+}
+
+/** Every sealed value that a database holds. */
+async function readSealed(database: TestDatabase): Promise<Buffer[]> {
+  const values: Buffer[] = [];
+  for (const { table, column } of SEALED_COLUMNS) {
+    const sql = `select ${column} as sealed from ${table} where ${column} is not null`;
+    values.push(...(await database.query<{ sealed: Buffer }>(sql)).map(({ sealed }) => sealed));
+  }
+  return values;
+}
+
+const countOpenable = (values: Buffer[], keyring: Keyring) =>
+  values.filter((sealed) => canOpen(keyring, sealed)).length;
+
+function canOpen(keyring: Keyring, sealed: Buffer): boolean {
+  try {
+    keyring.open(sealed);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function stop({ child, exited }: Process) {
+  child.kill('SIGTERM');
+  expect((await exited).code).toBe(0);
+}
+
+/** @returns the one line on standard error with which a process refuses to start */
+async function expectRefusal(started: Process): Promise<string> {
+  expect(await started.exited).toEqual({ code: 1, signal: null });
+  expect(started.stderr()).toMatch(/^[^\n]+\n$/);
+  return started.stderr();
+}
+
+/** Publishes again and again until it is told to end. @returns the IDs of all deliveries */
+function publishOn(type: string, findUrl: () => string) {
+  const deliveryIds: string[] = [];
+  let isOver = false;
+  const publishing = (async () => {
+    while (!isOver) {
+      deliveryIds.push(...(await bed.publish({ type }, { url: findUrl() })).deliveryIds);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+  return async () => {
+    isOver = true;
+    await publishing;
+    return deliveryIds;
+  };
+}
+
+describe('the way from one key to the next', () => {
+  it('loses nothing: two processes change to the new key while deliveries go on, and afterwards none needs the old one', async () => {
+    const database = await createDatabase();
+    const clientCertificate = await issueCertificate();
+    const common = { headers: { 'x-key': 'secret' }, eventTypes: ['rolled.*'], clientCertificate };
+    const [first, second] = [spawnOn(database.url, ONLY_A), spawnOn(database.url, ONLY_A)];
+    let url = await waitUntilStarted(first);
+    await waitUntilStarted(second);
+    const before = await bed.createEndpoint({ url: receiver.url('/before'), ...common }, { url });
+    const end = publishOn('rolled.on', () => url);
+
+    const third = spawnOn(database.url, FROM_A_TO_B);
+    url = await waitUntilStarted(third);
+    await stop(first);
+    const between = await bed.createEndpoint({ url: receiver.url('/between'), ...common }, { url });
+    const fourth = spawnOn(database.url, FROM_A_TO_B);
+    await waitUntilStarted(fourth);
+    await stop(second);
+    const after = await bed.createEndpoint({ url: receiver.url('/after'), ...common }, { url });
+
+    expect(await expectRefusal(spawnOn(database.url, ONLY_B))).toMatch(
+      /not the key.*POSTHORN_OLD_ENCRYPTION_KEYS until `npm run rotate-encryption-key`/,
+    );
+    const rotation = await rotate({ DATABASE_URL: database.url, ...FROM_A_TO_B });
+    expect(rotation).toMatchObject({ code: 0, stderr: '' });
+    expect(rotation.stdout).toMatch(
+      /^0 of 3 values are sealed anew\.\n(.*\n)*Done: 3 values.*POSTHORN_OLD_ENCRYPTION_KEYS may go/,
+    );
+    const values = await readSealed(database);
+    expect(values).toHaveLength(9);
+    expect(countOpenable(values, new Keyring(KEY_A))).toBe(0);
+    expect(countOpenable(values, new Keyring(KEY_B))).toBe(9);
+    expect(await expectRefusal(spawnOn(database.url, ONLY_A))).toMatch(/not the key.*has the old one, set the new one/);
+
+    const fifth = spawnOn(database.url, ONLY_B);
+    url = await waitUntilStarted(fifth);
+    await stop(third);
+    await stop(fourth);
+    await bed.publish({ type: 'rolled.last' }, { url });
+    const deliveryIds = await end();
+    expect(deliveryIds.length).toBeGreaterThan(20);
+    await vi.waitFor(async () => {
+      const undelivered = await database.query(`select id from deliveries where status <> 'DELIVERED'`);
+      expect(undelivered).toEqual([]);
+    }, TAKEOVER);
+    expect(await database.query(`select id from delivery_attempts where status = 'FAILED'`)).toEqual([]);
+    for (const [path, { secret }] of Object.entries({ '/before': before, '/between': between, '/after': after })) {
+      expect(receiver.to(path).length).toBeGreaterThan(0);
+      for (const { body, headers } of receiver.to(path)) {
+        expect(headers['x-key']).toBe('secret');
+        new Webhook(secret).verify(body.toString(), headers as Record<string, string>);
+      }
+    }
+  }, 120_000);
+
+  it('a process that only knows the old key says so at a value of the new one, and leaves its delivery to others', async () => {
+    const database = await createDatabase();
+    const api = spawnOn(database.url, { ...ONLY_B, POSTHORN_ROLE: 'api' });
+    const url = await waitUntilStarted(api);
+    const old = spawnOn(database.url, { ...ONLY_A, POSTHORN_ROLE: 'worker' });
+    await waitUntilStarted(old);
+    await bed.createEndpoint({ url: receiver.url('/new'), eventTypes: ['new'] }, { url });
+    const { deliveryIds } = await bed.publish({ type: 'new' }, { url });
+    const line = await until(() => findLogLine(old.stdout(), 'dispatcher.delivery_failed'), 'its word');
+    expect(line.error).toContain(`key ID ${new Keyring(KEY_B).currentKeyId}`);
+    expect(line.error).toMatch(/POSTHORN_ENCRYPTION_KEY.*POSTHORN_OLD_ENCRYPTION_KEYS/);
+    const query = 'query ($id: ID!) { delivery(id: $id) { status attemptCount } }';
+    const read = () => bed.ask(query, { id: deliveryIds[0] }, { url });
+    expect(await read()).toEqual({ status: 'PENDING', attemptCount: 0 });
+    await stop(old);
+    await waitUntilStarted(spawnOn(database.url, { ...ONLY_B, POSTHORN_ROLE: 'worker' }));
+    await vi.waitFor(async () => expect(await read()).toEqual({ status: 'DELIVERED', attemptCount: 1 }), TAKEOVER);
+    expect(receiver.to('/new')).toHaveLength(1);
+  }, 90_000);
+});
+
+describe('sealing anew', () => {
+  /** A database with so many secrets of one endpoint. */
+  async function createSecrets(count: number, seal: (text: string) => Buffer) {
+    const database = await createDatabase();
+    const pool = new pg.Pool({ connectionString: database.url, max: 2, application_name: 'test' });
+    cleanUps.push(() => pool.end());
+    await pool.query(`insert into organizations (id, name) values (gen_random_uuid(), 'x')`);
+    await pool.query(`insert into environments (id, organization_id, name)
+      select gen_random_uuid(), id, 'x' from organizations where name = 'x'`);
+    await pool.query(`insert into endpoints
+      (id, organization_id, environment_id, name, url, method, status, header_names, max_retries, delays_seconds, jitter, timeout_ms)
+      select gen_random_uuid(), organization_id, id, 'x', 'http://x/', 'POST', 'ACTIVE', '{}', 0, '{1}', 0, 100
+      from environments where name = 'x'`);
+    await pool.query(
+      `insert into endpoint_secrets (id, endpoint_id, sealed)
+       select gen_random_uuid(), e.id, s.sealed from endpoints e, unnest($1::bytea[]) as s (sealed)`,
+      [Array.from({ length: count }, (_, index) => seal(`secret ${index}`))],
+    );
+    return { database, pool };
+  }
+
+  const fromAToB = new Keyring(KEY_B, [KEY_A]);
+
+  it('that is cut off after a batch goes on from there', async () => {
+    const { database, pool } = await createSecrets(1_200, (text) => new Keyring(KEY_A).seal(text));
+    for await (const { sealed } of sealAnew(pool, fromAToB)) if (sealed > 0) break;
+    expect(countOpenable(await readSealed(database), new Keyring(KEY_B))).toBe(500);
+    const steps: number[] = [];
+    for await (const { sealed, total } of sealAnew(pool, fromAToB)) steps.push(sealed, total);
+    expect(steps).toEqual([0, 700, 500, 700, 700, 700]);
+    const texts = (await readSealed(database)).map((sealed) => new Keyring(KEY_B).open(sealed));
+    expect(new Set(texts)).toEqual(new Set(Array.from({ length: 1_200 }, (_, index) => `secret ${index}`)));
+  });
+
+  it('leaves what somebody changes meanwhile as it is then, and seals that anew', async () => {
+    const { database, pool } = await createSecrets(10, (text) => new Keyring(KEY_A).seal(text));
+    let hasChanged = false;
+    const query = async (text: string, values: unknown[]) => {
+      if (text.startsWith('update endpoint_secrets') && !hasChanged) {
+        hasChanged = true;
+        await pool.query('update endpoint_secrets set sealed = $1', [new Keyring(KEY_A).seal('changed')]);
+      }
+      return pool.query(text, values);
+    };
+    for await (const _ of sealAnew({ query } as unknown as pg.Pool, fromAToB));
+    const texts = (await readSealed(database)).map((sealed) => new Keyring(KEY_B).open(sealed));
+    expect(texts).toEqual(Array.from({ length: 10 }, () => 'changed'));
+  });
+
+  it('gives values that do not name their key one that does', async () => {
+    const sealAsBefore = (text: string) => {
+      const nonce = randomBytes(12);
+      const cipher = createCipheriv('aes-256-gcm', KEY_A, nonce);
+      const ciphertext = Buffer.concat([cipher.update(text), cipher.final()]);
+      return Buffer.concat([Buffer.of(1), nonce, cipher.getAuthTag(), ciphertext]);
+    };
+    const { database, pool } = await createSecrets(3, sealAsBefore);
+    expect(await expectRefusal(spawnOn(database.url, ONLY_B))).toMatch(/not the key.*before key IDs/);
+    for await (const _ of sealAnew(pool, fromAToB));
+    expect(countOpenable(await readSealed(database), new Keyring(KEY_B))).toBe(3);
+  });
+
+  it('tells of values that no key opens, and does all others', async () => {
+    const lost = new Keyring(Buffer.alloc(32, 3));
+    let count = 0;
+    const { database } = await createSecrets(600, (text) => (count++ % 2 ? lost : new Keyring(KEY_A)).seal(text));
+    const { code, stdout, stderr } = await rotate({ DATABASE_URL: database.url, ...FROM_A_TO_B });
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^300 values could not be sealed anew[^\n]*\n$/)]);
+    expect(stderr).toContain(`key ID ${lost.currentKeyId}`);
+    expect(stdout).toContain('300 of 600 values are sealed anew.');
+    expect(countOpenable(await readSealed(database), new Keyring(KEY_B))).toBe(300);
+  });
+
+  it('knows every sealed column of the database', async () => {
+    const columns = await bed.database.query(
+      `select table_name as table, column_name as column from information_schema.columns
+       where table_schema = 'public' and data_type = 'bytea' and column_name like '%sealed%' order by 1, 2`,
+    );
+    const known = SEALED_COLUMNS.toSorted((one, other) => one.column.localeCompare(other.column));
+    expect(columns).toHaveLength(known.length);
+    expect(columns).toEqual(expect.arrayContaining([...known]));
+  });
+});
+
+describe('the embedded default', () => {
+  const spawnIn = (path: string) => spawnPosthorn({ POSTHORN_DATA_DIR: path });
+  const readKeys = async (path: string) => JSON.parse(await readFile(join(path, 'keys.json'), 'utf8'));
+
+  /** A Posthorn on a folder delivers to an endpoint that its first start made. */
+  async function deliverFrom(path: string, secret?: string): Promise<string> {
+    const started = spawnIn(path);
+    const url = await waitUntilStarted(started);
+    const key = (await readKeys(path)).rootKey;
+    const made = secret ?? (await bed.createEndpoint({ url: receiver.url('/embedded') }, { url, key })).secret;
+    const count = receiver.to('/embedded').length;
+    await bed.publish({}, { url, key });
+    const { body, headers } = (await receiver.waitFor(count + 1, '/embedded'))[count] ?? { body: '', headers: {} };
+    new Webhook(made).verify(body.toString(), headers as Record<string, string>);
+    await stop(started);
+    return made;
+  }
+
+  it('gets a new key by the command, also where that was cut off before, and its old one goes', async () => {
+    const path = await mkdtemp(join(tmpdir(), 'posthorn-data-'));
+    cleanUps.push(() => rm(path, { recursive: true, force: true }));
+    const secret = await deliverFrom(path);
+    const keys = await readKeys(path);
+    // As a command leaves it that was cut off right after it made the key.
+    const renewed = { ...keys, encryptionKey: B, oldEncryptionKeys: [keys.encryptionKey] };
+    await writeFile(join(path, 'keys.json'), JSON.stringify(renewed));
+    await deliverFrom(path, secret);
+    const finished = await rotate({ POSTHORN_DATA_DIR: path });
+    expect(finished).toMatchObject({ code: 0, stdout: expect.stringMatching(/Done: 1 values.*keys\.json/) });
+    expect(await readKeys(path)).toEqual({ ...keys, encryptionKey: B });
+    const again = await rotate({ POSTHORN_DATA_DIR: path });
+    expect(again.code).toBe(0);
+    const { encryptionKey, oldEncryptionKeys } = await readKeys(path);
+    expect([B, keys.encryptionKey]).not.toContain(encryptionKey);
+    expect(oldEncryptionKeys).toBeUndefined();
+    await deliverFrom(path, secret);
+  }, 120_000);
+
+  it('must be stopped for it', async () => {
+    const path = await mkdtemp(join(tmpdir(), 'posthorn-data-'));
+    cleanUps.push(() => rm(path, { recursive: true, force: true }));
+    const started = spawnIn(path);
+    await waitUntilStarted(started);
+    const keys = await readKeys(path);
+    const { code, stderr } = await rotate({ POSTHORN_DATA_DIR: path });
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^Another Posthorn .*\n$/)]);
+    expect(await readKeys(path)).toEqual(keys);
+    await stop(started);
+  }, 60_000);
+});

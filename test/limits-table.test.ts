@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { readConfig } from '../src/config.ts';
+import * as cost from '../src/graphql/cost-limit.ts';
+import { PAGE_SIZE_MAX } from '../src/graphql/pages.ts';
+import { BURST_SECONDS, UNKNOWN_BURST, UNKNOWN_PER_SECOND } from '../src/http/gate.ts';
+import { REQUEST_BYTES_MAX } from '../src/http/request-faults.ts';
+import { CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADERS_MAX, HEADERS_TIMEOUT_MS } from '../src/http/server.ts';
+import { MESSAGE_BYTES_MAX } from '../src/http/websocket.ts';
+import { PENDING_EVENTS_MAX } from '../src/publish/publisher.ts';
+
+const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
+
+/** Rows of the tables: what is limited, its default, its setting. */
+const rows = read('docs/LIMITS.md')
+  .split('\n')
+  .filter((line) => /^\| (?!limit)/.test(line))
+  .map((line) => line.split('|').map((cell) => cell.trim()))
+  .map(([, what, number, setting]) => ({ what, number: Number(number?.replaceAll(',', '')), setting }));
+
+const config = readConfig({});
+
+const LIMITS: [what: string, number: number | null, setting?: string][] = [
+  ['tokens of a document', cost.TOKENS_MAX],
+  ['levels of brackets', cost.NESTING_MAX],
+  ['levels of fields', cost.DEPTH_MAX],
+  ['fields,', cost.FIELDS_MAX],
+  ['aliases', cost.ALIASES_MAX],
+  ['directives', cost.DIRECTIVES_MAX],
+  ['complexity', config.complexityMax, 'POSTHORN_MAX_COMPLEXITY'],
+  ['milliseconds until it is answered', config.operationTimeoutMs, 'POSTHORN_OPERATION_TIMEOUT_MS'],
+  ['operations of a request', 1],
+  ['items of a page', PAGE_SIZE_MAX],
+  ['bytes of a body', REQUEST_BYTES_MAX],
+  ['bytes of a message', MESSAGE_BYTES_MAX],
+  ['bytes of all headers', HEADER_BYTES_MAX],
+  ['headers', HEADERS_MAX],
+  ['milliseconds until all headers', HEADERS_TIMEOUT_MS],
+  ['milliseconds until the body', config.requestTimeoutMs, 'POSTHORN_REQUEST_TIMEOUT_MS'],
+  ['requests a second of one API key', config.requestsPerSecondMax, 'POSTHORN_REQUESTS_PER_SECOND'],
+  ['requests a second without a good key', UNKNOWN_PER_SECOND],
+  ['WebSockets and SSE streams', config.connectionsPerKeyMax, 'POSTHORN_CONNECTIONS_PER_KEY'],
+  ['subscriptions of one API key', config.subscriptionsPerKeyMax, 'POSTHORN_SUBSCRIPTIONS_PER_KEY'],
+  ['connections to a process', CONNECTIONS_MAX],
+  ['events that wait', PENDING_EVENTS_MAX],
+];
+
+describe('docs/LIMITS.md', () => {
+  it.each(LIMITS)('tells the limit that is in force: %s', (what, number, setting) => {
+    const row = rows.find((one) => one.what?.startsWith(what));
+    expect(row).toMatchObject({ number, setting: setting ? `\`${setting}\`` : '' });
+    if (setting) expect(read('README.md')).toContain(`\`${setting}\``);
+  });
+
+  it('tells no other, and the bursts in words', () => {
+    expect(rows).toHaveLength(LIMITS.length);
+    expect(BURST_SECONDS).toBe(2);
+    expect(UNKNOWN_BURST).toBe(10 * UNKNOWN_PER_SECOND);
+  });
+});
