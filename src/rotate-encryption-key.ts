@@ -19,7 +19,7 @@ export async function rotateEncryptionKey(config: Config, say: (line: string) =>
   const stops: (() => Promise<unknown>)[] = [];
   try {
     const store = await openStore(config, stops);
-    await migrate(store.databaseUrl);
+    await migrate(config.directDatabaseUrl ?? store.databaseUrl);
     const ownKeys = config.encryptionKey === null ? store.dataDir : null;
     await ownKeys?.renewEncryptionKey();
     const { sealed, unreadable } = await sealAll(config, store, { say, signal });
@@ -43,7 +43,9 @@ interface Running {
 }
 
 async function sealAll(config: Config, store: Store, { say, signal }: Running): Promise<SealingProgress> {
-  const database = openDatabase(store.databaseUrl, createLog('silent'));
+  const database = openDatabase(store.databaseUrl, createLog('silent'), {
+    isPooled: config.directDatabaseUrl !== null,
+  });
   try {
     let progress: SealingProgress = { sealed: 0, total: 0, unreadable: [] };
     for await (progress of sealAnew(database.pool, makeKeyring(config, store))) {

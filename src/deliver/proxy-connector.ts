@@ -82,14 +82,14 @@ async function openTunnel(
   { hostname, protocol, port }: buildConnector.Options,
   { lookup, timeoutMs }: ProxyConnectorOptions,
 ): Promise<Socket> {
-  const deadline = Date.now() + timeoutMs;
+  const deadline = performance.now() + timeoutMs;
   const addresses = (await resolve(hostname, lookup)).slice(0, ADDRESSES_MAX);
   for (;;) {
     const address = addresses.shift() as string;
     const host = isIP(address) === 6 ? `[${address}]` : address;
     const authority = `${host}:${port || (protocol === 'https:' ? 443 : 80)}`;
     try {
-      return await askProxy(proxy, authority, deadline - Date.now());
+      return await askProxy(proxy, authority, deadline - performance.now());
     } catch (error) {
       if (!(error instanceof ProxyError && error.isAddressAtFault) || addresses.length === 0) throw error;
     }

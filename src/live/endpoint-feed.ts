@@ -43,7 +43,7 @@ export class EndpointFeed {
   readonly #loop: PollLoop;
   readonly #wakers = new Set<() => void>();
   #head: ChangePosition = { xid: 0n, id: 0n };
-  #wokenAt = Date.now();
+  #wokenAt = performance.now();
 
   constructor(options: EndpointFeedOptions) {
     this.#options = options;
@@ -92,16 +92,16 @@ export class EndpointFeed {
     { push, follower }: { push: (batch: EndpointChangeBatch) => Promise<unknown>; follower: Follower },
   ) {
     let position = start;
-    let toldAt = Date.now();
+    let toldAt = performance.now();
     while (!this.#loop.isStopped && !follower.isStopped) {
       const woken = follower.listen();
       const at = new Date();
       const changes = await this.#read(filter, position, follower);
       const isFull = changes.length === PAGE_MAX;
       const last = changes.at(-1);
-      if (last || at.getTime() - toldAt > QUIET_MS) {
+      if (last || performance.now() - toldAt > QUIET_MS) {
         position = last ?? position;
-        toldAt = at.getTime();
+        toldAt = performance.now();
         const cursorAt = isFull && last ? last.changedAt : at;
         await push({
           changes,
@@ -129,9 +129,9 @@ export class EndpointFeed {
     if (this.#wakers.size === 0) return false;
     const head = await findEndpointLogHead(this.#options.pool);
     const isNew = head !== null && comparePositions(head, this.#head) > 0;
-    if (isNew || Date.now() - this.#wokenAt > QUIET_MS) {
+    if (isNew || performance.now() - this.#wokenAt > QUIET_MS) {
       this.#head = head ?? this.#head;
-      this.#wokenAt = Date.now();
+      this.#wokenAt = performance.now();
       this.#wakeAll();
     }
     await sleep(LOOK_MS);

@@ -27,7 +27,11 @@ const end = (response: ServerResponse, status: number): number => {
   return status;
 };
 
-const QUICK_RETRIES = { maxRetries: 2, delaysSeconds: [1], jitter: 0 };
+const QUICK_RETRIES = { maxRetries: 10, delaysSeconds: [1], jitter: 0 };
+/** Where nothing but retries that fail would be left, the endpoint would be backed off from, and rest for longer each time. */
+const NO_RETRIES = { ...QUICK_RETRIES, maxRetries: 0 };
+/** One event in so many fails at first. */
+const FLAKY_ABOUT = 3;
 /** One event in so many is refused for good by the picky one. */
 const PICKY_ABOUT = 5;
 /** One event in so many is answered badly. */
@@ -42,21 +46,22 @@ const GOOD: Record<string, Behaviour> = {
       return end(response, 200);
     },
   },
-  /** Fails each event the first time. */
+  /** Fails one event in some the first time. */
   flaky: {
-    input: { retryPolicy: { ...QUICK_RETRIES, maxRetries: 10 } },
-    answer: ({ earlier }, response) => end(response, earlier === 0 ? 500 : 200),
+    input: { retryPolicy: QUICK_RETRIES },
+    answer: ({ body, earlier }, response) =>
+      end(response, earlier === 0 && JSON.parse(body).number % FLAKY_ABOUT === 0 ? 500 : 200),
   },
   picky: {
     mayFail: true,
-    input: { retryPolicy: QUICK_RETRIES },
+    input: { retryPolicy: NO_RETRIES },
     answer: ({ body }, response) => end(response, JSON.parse(body).number % PICKY_ABOUT === 0 ? 500 : 200),
   },
   /** Has a lane of its own. */
   limited: { input: { rateLimitPerSecond: 500 }, answer: (_, response) => end(response, 200) },
 };
 
-const BAD_INPUT = { retryPolicy: { ...QUICK_RETRIES, maxRetries: 1 }, timeoutMs: 300 };
+const BAD_INPUT = { retryPolicy: NO_RETRIES, timeoutMs: 300 };
 
 /** Breaks HTTP for one event in some, or its lane would take minutes: one attempt at a time while all fail. */
 const bad = (misbehave: (response: ServerResponse) => number | null): Behaviour => ({

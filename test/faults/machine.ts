@@ -38,8 +38,13 @@ export class Machine {
   /** Resolves when it is ready. */
   static async start(options: MachineOptions): Promise<Machine> {
     const machine = new Machine(options, await findFreePort());
-    await machine.start();
-    return machine;
+    try {
+      await machine.start();
+      return machine;
+    } catch (error) {
+      await machine.kill();
+      throw error;
+    }
   }
 
   get url(): string {

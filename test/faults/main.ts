@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { FAULTS } from './faults.ts';
 import { ROOT } from './machine.ts';
-import { type Fault, runFault } from './run.ts';
+import { abortRuns, type Fault, runFault } from './run.ts';
 import { formatTable, type Outcome } from './table.ts';
 
 const DOCUMENT = join(ROOT, 'docs/RELIABILITY.md');
@@ -59,6 +59,14 @@ async function tryFault(fault: Fault): Promise<Outcome> {
     }
   }
   return outcome;
+}
+
+/** Exit codes of programs that a signal ended: 128 and its number. */
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  process.once(signal, () => void abortRuns().finally(() => process.exit(code)));
 }
 
 const chosen = FAULTS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));

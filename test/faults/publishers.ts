@@ -71,6 +71,11 @@ export class Publishers {
     await this.#done;
   }
 
+  /** No call is made any more. */
+  abandon(): void {
+    this.#stoppedAt = Number.NEGATIVE_INFINITY;
+  }
+
   async #publishOn(kind: Kind) {
     while (this.#stoppedAt === null) {
       await this.#publish(kind);

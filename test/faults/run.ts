@@ -32,6 +32,7 @@ const LOOK_MS = 50;
 /** Sets up, strikes, waits until everything has come to rest, and looks at what is left. */
 export async function runFault(fault: Fault, { isLong }: { isLong: boolean }): Promise<RunResult> {
   const cleanUps: CleanUps = [];
+  underWay.add(cleanUps);
   try {
     const disaster = fault.make(cleanUps);
     const hasBadEndpoints = fault.hasBadEndpoints === true;
@@ -39,8 +40,25 @@ export async function runFault(fault: Fault, { isLong }: { isLong: boolean }): P
     await disaster.strike(scene);
     return await conclude(scene);
   } finally {
-    for (const cleanUp of cleanUps.reverse()) await cleanUp();
+    underWay.delete(cleanUps);
+    await cleanUp(cleanUps);
   }
+}
+
+/** Ends all that runs have started, where the program is told to stop. */
+export const abortRuns = () => Promise.all([...underWay].map(cleanUp));
+
+const underWay = new Set<CleanUps>();
+
+/** In reverse, and to the end, whatever fails on the way. */
+async function cleanUp(cleanUps: CleanUps) {
+  const errors: unknown[] = [];
+  for (const undo of cleanUps.splice(0).reverse()) {
+    await Promise.resolve()
+      .then(undo)
+      .catch((error) => errors.push(error));
+  }
+  if (errors.length > 0) throw new AggregateError(errors, 'Not everything could be cleaned up.');
 }
 
 async function conclude(scene: Scene): Promise<RunResult> {

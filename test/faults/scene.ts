@@ -143,6 +143,7 @@ export async function openScene({ disaster, isLong, hasBadEndpoints, cleanUps }:
   await createEndpoints(scene);
   scene.follower = follow(scene);
   cleanUps.push(() => scene.follower.stop());
+  cleanUps.push(() => scene.publishers.abandon());
   scene.publishers.start();
   await sleep(WARM_UP_MS);
   return scene;
@@ -156,7 +157,7 @@ const startDefaultMachines =
 async function createEndpoints(scene: Scene) {
   for (const [name, { input }] of Object.entries(scene.endpoints.behaviours)) {
     await ask(scene, `mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { __typename } }`, {
-      input: { name, url: scene.endpoints.url(name), eventTypes: ['*'], ...input },
+      input: { name, url: scene.endpoints.url(name), eventTypes: ['fault.*'], ...input },
     });
   }
 }
