@@ -108,7 +108,7 @@ describe('a client certificate', () => {
         fingerprintSha256: fingerprint256,
         expiresAt: validToDate.toISOString(),
       },
-      caCertificate: authority.certificate,
+      caCertificate: `${authority.certificate}\n`,
     });
     const [row] = await bed.database.query<{ row: string; sealed: string }>(
       `select row_to_json(e)::text as row, encode(client_certificate_sealed, 'escape') as sealed from endpoints e
@@ -165,6 +165,17 @@ describe('an authority of its own', () => {
     expect(await deliver(other)).toBeNull();
     expect((await update(other, { caCertificate: null })).endpoint.caCertificate).toBeNull();
     expect(await deliver(other)).toMatchObject({ code: 'TLS' });
+  });
+});
+
+describe('the text of an authority', () => {
+  it('is kept without what stands around its certificates', async () => {
+    const receiver = await receive();
+    const text = `Our own:\0 \ud800\n${authority.certificate.trim()}${stranger.certificate}and no more`;
+    const target = await createTarget(receiver, { caCertificate: text });
+    expect(await deliver(target)).toBeNull();
+    const { caCertificate } = await bed.ask('query ($id: ID!) { endpoint(id: $id) { caCertificate } }', target);
+    expect(caCertificate).toMatch(/^(-----BEGIN CERTIFICATE-----\n[\w+/=\n]+-----END CERTIFICATE-----\n){2}$/);
   });
 });
 
@@ -230,7 +241,7 @@ describe('a certificate that can not be used is refused, and changes nothing', (
       const target = await createTarget(await receive());
       const { issues } = await update(target, { caCertificate });
       expect(issues).toEqual([{ path: ['caCertificate'], message: expect.stringMatching(/certificates in PEM/) }]);
-      expect((await read(target)).caCertificate).toBe(authority.certificate);
+      expect((await read(target)).caCertificate.trim()).toBe(authority.certificate);
     },
   );
 });

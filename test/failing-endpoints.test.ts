@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isEventType } from '../src/domain/event-type.ts';
-import { decodeId } from '../src/domain/ids.ts';
+import { decodeId, encodeId } from '../src/domain/ids.ts';
 import type { Posthorn } from '../src/main.ts';
 import { OPERATIONAL_PATTERNS } from '../src/publish/operational-event.ts';
 import { type Followed, useFollowing } from './support/following.ts';
@@ -128,6 +128,31 @@ describe('an endpoint with nothing but failures', () => {
     expect((await readEndpoint(target)).status).toBe('ACTIVE');
     await patient.stop();
     worker = await bed.startProcess({ role: 'worker', disableFailingAfterMs: 5 * DAY_MS });
+  });
+});
+
+describe('an attempt that was sent to the address before', () => {
+  it('says nothing of the one that the endpoint has now: it neither disables it nor lengthens its streak', async () => {
+    const target = await createTarget();
+    const old = receiver.url(target.path);
+    let answer: (status: number) => void = () => {};
+    receiver.answer = ({ path }) =>
+      path === target.path ? new Promise((resolve) => (answer = (status) => resolve({ status }))) : {};
+    for (const status of [410, 500]) {
+      await bed.database.query('update endpoints set url = $2 where id = $1', [target.uuid, old]);
+      const { deliveryIds } = await bed.publish({ type: target.type });
+      const requests = receiver.to(target.path).length + 1;
+      await receiver.waitFor(requests, target.path);
+      await bed.ask('mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { __typename } }', {
+        input: { endpointId: target.id, url: `${old}/new` },
+      });
+      answer(status);
+      await bed.waitForStatus(deliveryIds[0] as string, 'FAILED');
+      expect(await readEndpoint(target)).toMatchObject({ status: 'ACTIVE' });
+      const where = 'select 1 from failure_streaks where endpoint_id = $1';
+      expect(await bed.database.query(where, [target.uuid])).toEqual([]);
+    }
+    expect(await deliver(target)).toBe('DELIVERED');
   });
 });
 
@@ -333,8 +358,8 @@ describe('operational events', () => {
     const [a, b] = (await Promise.all(listeners)) as [Target, Target];
     await act('pauseEndpoint', await createTarget({}, key));
     const read = () =>
-      bed.database.query<{ type: string; source_key: string; status: string; endpoint_id: string }>(
-        `select v.type, v.source_key, d.status, d.endpoint_id from events v join deliveries d on d.event_id = v.id
+      bed.database.query<{ type: string; source_key: string; status: string; endpoint_id: string; event_id: string }>(
+        `select v.type, v.source_key, d.status, d.endpoint_id, d.event_id from events v join deliveries d on d.event_id = v.id
          where v.environment_id = $1`,
         [decodeId('Environment', environmentId)],
       );
@@ -343,7 +368,13 @@ describe('operational events', () => {
       const isDone = rows.length > 0 && rows.every(({ status }) => status === 'FAILED');
       return isDone && rows.some(({ type }) => type === 'posthorn.endpoint.paused') && rows;
     };
-    const rows = await until(settled, 'all deliveries to fail');
+    const first = await until(settled, 'all deliveries to fail');
+    // Nor where somebody sends them again.
+    receiver.answer = () => ({ status: 500 });
+    for (const id of new Set(first.map(({ event_id }) => encodeId('Event', event_id)))) {
+      await bed.ask('mutation ($id: ID!) { retryEvent(input: { eventId: $id }) { __typename } }', { id }, { key });
+    }
+    const rows = await until(settled, 'all deliveries to fail again');
     // Time enough for an announcer to take what it finds.
     await bed.database.query('select pg_sleep(2.5)');
     expect(await settled()).toHaveLength(rows.length);

@@ -1,4 +1,8 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { RESPONSE_BODY_BYTES_KEPT } from '../src/deliver/response-body.ts';
 import { decodeId } from '../src/domain/ids.ts';
 import { type BehaviourName, useHostileServers } from './support/hostile-server.ts';
 import { until, useTestBed } from './support/posthorn.ts';
@@ -156,6 +160,24 @@ describe('the values of an endpoint’s own headers', () => {
     });
     const dump = await dumpDatabase();
     expect(spell(SECRET).some((text) => dump.includes(text))).toBe(true);
+  });
+});
+
+describe('an answer in pieces', () => {
+  it('hides a value that goes over the end of what is kept', async () => {
+    const server = createServer((request, response) => {
+      response.write('x'.repeat(RESPONSE_BODY_BYTES_KEPT - 10));
+      response.write(SECRET.slice(0, 4));
+      setTimeout(() => response.end(`${SECRET.slice(4)}${request.headers['x-api-key']}`), 50);
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    await bed.startProcess({ role: 'worker' });
+    const { port } = server.address() as AddressInfo;
+    const { id } = await sendTo(`http://127.0.0.1:${port}/`, bed.url);
+    const query = 'query ($id: ID!) { delivery(id: $id) { lastAttempt { responseBody } } }';
+    const { responseBody } = (await bed.ask(query, { id })).lastAttempt;
+    expect(responseBody).toBe(`${'x'.repeat(RESPONSE_BODY_BYTES_KEPT - 10)}[hidden][h`);
+    server.close();
   });
 });
 

@@ -27,6 +27,8 @@ const LIMITS: [what: string, number: number | null, setting?: string][] = [
   ['fields,', cost.FIELDS_MAX],
   ['aliases', cost.ALIASES_MAX],
   ['directives', cost.DIRECTIVES_MAX],
+  ['`__schema`', cost.INTROSPECTIONS_MAX],
+  ['characters of a subscription', cost.SUBSCRIPTION_CHARS_MAX],
   ['complexity', config.complexityMax, 'POSTHORN_MAX_COMPLEXITY'],
   ['milliseconds until it is answered', config.operationTimeoutMs, 'POSTHORN_OPERATION_TIMEOUT_MS'],
   ['operations of a request', 1],

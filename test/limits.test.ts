@@ -5,7 +5,9 @@ import {
   DEPTH_MAX,
   DIRECTIVES_MAX,
   FIELDS_MAX,
+  INTROSPECTIONS_MAX,
   NESTING_MAX,
+  SUBSCRIPTION_CHARS_MAX,
   TOKENS_MAX,
 } from '../src/graphql/cost-limit.ts';
 import type { Posthorn } from '../src/main.ts';
@@ -39,6 +41,8 @@ const withFields = (count: number) => `{ viewer { ${repeat(count - 1, () => 'sco
 const withAliases = (count: number) => `{ viewer { ${repeat(count, (n) => `a${n}: scopes`)} } }`;
 const withDirectives = (count: number) => `{ viewer { ${repeat(count, () => 'scopes @include(if: true)')} } }`;
 
+const withIntrospections = (count: number) => `{ ${repeat(count, (n) => `a${n}: __type(name: "Event") { name }`)} }`;
+
 const LIMITS: [name: string, max: number, make: (count: number) => string, message: string][] = [
   ['tokens', TOKENS_MAX, withTokens, '10001 tokens or more, where 10000 are allowed. Send values as variables'],
   ['levels of brackets', NESTING_MAX, withNesting, '201 levels of brackets or more, where 200 are allowed. Send deep'],
@@ -46,6 +50,12 @@ const LIMITS: [name: string, max: number, make: (count: number) => string, messa
   ['fields', FIELDS_MAX, withFields, '501 fields, where 500 are allowed. Split the operation.'],
   ['aliases', ALIASES_MAX, withAliases, '101 aliases, where 100 are allowed. Split the operation.'],
   ['directives', DIRECTIVES_MAX, withDirectives, '51 directives, where 50 are allowed. Leave some out.'],
+  [
+    'questions for the schema',
+    INTROSPECTIONS_MAX,
+    withIntrospections,
+    '3 times __schema or __type, where 2 are allowed',
+  ],
 ];
 
 describe.each(TRANSPORTS)('over %s', (transport) => {
@@ -95,6 +105,30 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
       },
     ]);
   });
+});
+
+describe('a subscription is kept for as long as it lasts', () => {
+  const QUERY = 'subscription ($after: String) { deliveryChanges(after: $after, coalesceMs: 1) { cursor } }';
+  const OWN_CHARS = QUERY.length + JSON.stringify({ after: '' }).length;
+
+  it.each(['SSE', 'WebSocket'] as const)(
+    'so it may have so many characters, variables too, and no more: over %s',
+    async (transport) => {
+      const askWith = async (query: string, after: string) =>
+        (await askOver(bed, { transport, query, variables: { after } })).errors?.[0];
+      const room = SUBSCRIPTION_CHARS_MAX - OWN_CHARS;
+      // It is no cursor, and was looked at.
+      expect((await askWith(QUERY, 'a'.repeat(room)))?.extensions.code).toBe('BAD_USER_INPUT');
+      const message = `${SUBSCRIPTION_CHARS_MAX + 1} characters with its variables, where a subscription may have ${SUBSCRIPTION_CHARS_MAX}.`;
+      const refusals = [await askWith(QUERY, 'a'.repeat(room + 1)), await askWith(`${QUERY}#${'a'.repeat(room)}`, '')];
+      for (const error of refusals) {
+        expect(error).toMatchObject({
+          message: expect.stringContaining(message),
+          extensions: { code: 'COST_LIMIT_EXCEEDED' },
+        });
+      }
+    },
+  );
 });
 
 describe('complexity', () => {

@@ -1,6 +1,6 @@
 import { type GraphQLInputType, getNamedType, getNullableType, isEnumType, isListType } from 'graphql';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { decodeId, type IdKind, kindOfId } from '../src/domain/ids.ts';
+import { decodeId, ID_PREFIXES, type IdKind, kindOfId } from '../src/domain/ids.ts';
 import { schema } from '../src/graphql/schema.ts';
 import { issueCertificate } from './support/certificates.ts';
 import { ROOT_KEY, useTestBed } from './support/posthorn.ts';
@@ -142,7 +142,7 @@ const IN_PLACE_OF: Record<string, string> = {
 const SAYS_NO_IDS = ['Subscription.deliveryStats'];
 
 const ANY_ID = 'Query.node(id)';
-const KINDS: WorldKind[] = ['org', 'env', 'key', 'ep', 'rt', 'evt', 'dlv', 'att'];
+const KINDS = Object.values(ID_PREFIXES) satisfies WorldKind[];
 
 /** What a slot can be given: more than one thing where it takes IDs of any type. */
 function givensOf({ coordinate, path, type }: Slot): Given[] {

@@ -2,6 +2,7 @@ import type { ApiKeyWhereInput } from '../generated/prisma/models/ApiKey.ts';
 import type { DeliveryWhereInput } from '../generated/prisma/models/Delivery.ts';
 import type { DeliveryAttemptWhereInput } from '../generated/prisma/models/DeliveryAttempt.ts';
 import type { EndpointWhereInput } from '../generated/prisma/models/Endpoint.ts';
+import type { EndpointSecretWhereInput } from '../generated/prisma/models/EndpointSecret.ts';
 import type { EnvironmentWhereInput } from '../generated/prisma/models/Environment.ts';
 import type { EventWhereInput } from '../generated/prisma/models/Event.ts';
 import type { OrganizationWhereInput } from '../generated/prisma/models/Organization.ts';
@@ -33,6 +34,11 @@ export function visibleApiKeys(caller: Caller): Pick<ApiKeyWhereInput, 'environm
 export const visibleEndpoints = ({ environmentId, endpointId }: Caller): EndpointWhereInput => ({
   environmentId,
   ...(endpointId !== null && only(endpointId)),
+});
+
+/** What is told of the secrets of endpoints that were not deleted. */
+export const visibleSecrets = (caller: Caller): EndpointSecretWhereInput => ({
+  endpoint: { ...visibleEndpoints(caller), deletedAt: null },
 });
 
 /** Rows that name their endpoint. */

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { AttemptError } from './attempt-error.ts';
+import { HIDDEN_BYTES_MAX } from './hide-values.ts';
 import { RESPONSE_BODY_BYTES_KEPT } from './response-body.ts';
 import { RESPONSE_BODY_BYTES_READ } from './response-limits.ts';
 
@@ -17,7 +18,7 @@ export interface Request {
 export interface Answer {
   status: number;
   headers: Record<string, string | string[] | undefined>;
-  /** What is kept of it, and at least one byte more where there was more. */
+  /** What is kept of it, and more where there was more: enough to find what must be hidden at its end. */
   body: Buffer;
 }
 
@@ -77,8 +78,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer) {
-    // One byte more than is kept shows whether a character was cut.
-    if (this.#bytes <= RESPONSE_BODY_BYTES_KEPT) this.#kept.push(chunk);
+    if (this.#bytes <= RESPONSE_BODY_BYTES_KEPT + HIDDEN_BYTES_MAX) this.#kept.push(chunk);
     this.#bytes += chunk.length;
     if (this.#bytes > RESPONSE_BODY_BYTES_READ) this.#hangUp(new Error('The body is longer than what is read.'));
   }

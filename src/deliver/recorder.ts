@@ -3,7 +3,7 @@ import type { ClientBase, Pool } from 'pg';
 import { type FailureStreak, findDisableReason } from '../domain/failure-streak.ts';
 import type { Log } from '../log.ts';
 import type { DeliveryQueue, JobClaim } from '../queue/delivery-queue.ts';
-import { disableEndpoints } from '../storage/disable-endpoints.ts';
+import { type Disabling, disableEndpoints } from '../storage/disable-endpoints.ts';
 import { type AttemptCounts, saveStreaks } from '../storage/failure-streaks.ts';
 import { openLanes } from '../storage/lanes.ts';
 import { lockDeliveries } from '../storage/lock-deliveries.ts';
@@ -136,26 +136,31 @@ export class Recorder {
     return saved;
   }
 
-  #findDisabled(entries: RecorderEntry[], streaks: FailureStreak[], now: Date) {
-    const reasons = [
-      ...entries.map(({ endpointId, disableReason }) => ({ endpointId, reason: disableReason })),
-      ...streaks.map((streak) => ({
-        endpointId: streak.endpointId,
-        reason: findDisableReason(streak, this.#options.disableAfterMs, now),
-      })),
-    ];
-    return reasons.flatMap(({ endpointId, reason }) => (reason === null ? [] : [{ endpointId, reason }]));
+  #findDisabled(entries: RecorderEntry[], streaks: FailureStreak[], now: Date): Disabling[] {
+    const atOnce = entries.flatMap(({ endpointId, transition, disableReason: reason }) =>
+      reason !== null && transition?.attempt ? [{ endpointId, url: transition.attempt.requestUrl, reason }] : [],
+    );
+    const atLast = streaks.flatMap(({ endpointId, url, ...streak }) => {
+      const reason = findDisableReason(streak, this.#options.disableAfterMs, now);
+      return reason === null ? [] : [{ endpointId, url, reason }];
+    });
+    return [...atOnce, ...atLast];
   }
 }
 
-/** What the attempts of a batch brought, by endpoint. */
+/** What the attempts of a batch brought, by endpoint and its address. */
 function countAttempts(entries: RecorderEntry[]): AttemptCounts[] {
-  const attempted = entries.filter(({ transition }) => transition?.attempt);
-  const byEndpoint = Map.groupBy(attempted, (entry) => entry.endpointId);
-  return [...byEndpoint].map(([endpointId, attempts]) => {
-    const succeeded = attempts.filter(({ transition }) => transition?.attempt?.status === 'SUCCEEDED').length;
-    return { endpointId, succeeded, failed: attempts.length - succeeded };
-  });
+  const counts = new Map<string, AttemptCounts>();
+  for (const { endpointId, transition } of entries) {
+    if (!transition?.attempt) continue;
+    const { requestUrl: url, status } = transition.attempt;
+    const key = `${endpointId} ${url}`;
+    const count = counts.get(key) ?? { endpointId, url, succeeded: 0, failed: 0 };
+    counts.set(key, count);
+    if (status === 'SUCCEEDED') count.succeeded += 1;
+    else count.failed += 1;
+  }
+  return [...counts.values()];
 }
 
 /**

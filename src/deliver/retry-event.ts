@@ -1,4 +1,6 @@
 import type { ClientBase } from 'pg';
+import { isOperational } from '../domain/event-type.ts';
+import { encodeId } from '../domain/ids.ts';
 import type { Tenant } from '../domain/tenant.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import { insertDeliveries, makeDelivery } from '../storage/insert-deliveries.ts';
@@ -47,12 +49,13 @@ function chooseEndpoint({ endpointId: own }: Tenant, asked: string | null | unde
 interface EventToRetry extends Tenant {
   id: string;
   type: string;
+  sourceKey: string | null;
 }
 
 /** Locked against retention, which must not take it away while it gets a delivery. */
 async function findEvent(client: ClientBase, tenant: Tenant, eventId: string): Promise<EventToRetry> {
   const { rows } = await client.query(
-    `select id, type from events e where id = $1 and environment_id = $2
+    `select id, type, source_key as "sourceKey" from events e where id = $1 and environment_id = $2
        and ($3::uuid is null or exists (select 1 from deliveries d where d.event_id = e.id and d.endpoint_id = $3))
      for key share`,
     [eventId, tenant.environmentId, tenant.endpointId],
@@ -62,7 +65,7 @@ async function findEvent(client: ClientBase, tenant: Tenant, eventId: string): P
 }
 
 async function retryToAll(client: ClientBase, options: DeliveryChangerOptions, event: EventToRetry) {
-  const matched = await matchEndpoints(client, [event]);
+  const matched = await findTakers(client, event);
   const active = matched.filter((endpoint) => endpoint.endpointStatus === 'ACTIVE');
   const created = await addDeliveries(client, options, { event, endpoints: active });
   const endpointIds = active.map((endpoint) => endpoint.endpointId);
@@ -81,9 +84,16 @@ async function retryToOne(
   const retried = await changeDeliveries(client, options.queue, { condition, decide });
   if (retried.length > 0) return retried.map((delivery) => delivery.id);
   await requireEndpoint(client, event, endpointId);
-  const matched = (await matchEndpoints(client, [event])).find((endpoint) => endpoint.endpointId === endpointId);
+  const matched = (await findTakers(client, event)).find((endpoint) => endpoint.endpointId === endpointId);
   if (matched?.endpointStatus !== 'ACTIVE') throw refuseFirstDelivery(event, matched);
   return addDeliveries(client, options, { event, endpoints: [matched] });
+}
+
+/** Endpoints that take the event. No operational event goes to the endpoint that it tells of. */
+async function findTakers(client: ClientBase, event: EventToRetry): Promise<MatchedEndpoint[]> {
+  const matched = await matchEndpoints(client, [event]);
+  if (!isOperational(event.type)) return matched;
+  return matched.filter(({ endpointId }) => encodeId('Endpoint', endpointId) !== event.sourceKey);
 }
 
 async function requireEndpoint(client: ClientBase, { environmentId }: Tenant, endpointId: string) {

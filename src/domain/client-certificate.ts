@@ -45,10 +45,11 @@ export function findCertificateFault(
   }
 }
 
-/** What is wrong with the certificates of an authority; null: nothing. */
-export function findAuthorityFault(pem: string): string | null {
-  return readCertificates(pem) ? null : 'must be one or more certificates in PEM: -----BEGIN CERTIFICATE-----…';
-}
+/** The certificates of an authority alone, without what stands around them; null: there is none, or one that can't be read. */
+export const readAuthority = (pem: string): string | null =>
+  readCertificates(pem)
+    ?.map((certificate) => certificate.toString())
+    .join('') ?? null;
 
 /** @param certificate without fault */
 export function summariseCertificate(certificate: string): CertificateSummary {

@@ -11,6 +11,8 @@ export const SPACED_FAILURES_MIN = 5;
 /** An endpoint's attempts that failed one after the other, none succeeding between. */
 export interface FailureStreak {
   endpointId: string;
+  /** Where they were sent: the endpoint's address. */
+  url: string;
   failures: number;
   /** When the first of them was recorded. */
   beganAt: Date;
@@ -28,7 +30,7 @@ export const isProbeDue = (nextProbeAt: Date | null, now: number): boolean =>
  * @param disableAfterMs how long nothing but failures it may have; null: for ever
  */
 export function findDisableReason(
-  { failures, beganAt, spacedFailures }: FailureStreak,
+  { failures, beganAt, spacedFailures }: Omit<FailureStreak, 'endpointId' | 'url'>,
   disableAfterMs: number | null,
   now: Date,
 ): string | null {

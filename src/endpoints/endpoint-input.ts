@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { findAuthorityFault, findCertificateFault, PEM_MAX_CHARS } from '../domain/client-certificate.ts';
+import { findCertificateFault, PEM_MAX_CHARS, readAuthority } from '../domain/client-certificate.ts';
 import { EVENT_TYPE_RULE, isEventTypePattern } from '../domain/event-type.ts';
 import { findHeaderFault, HEADERS_MAX } from '../domain/request-headers.ts';
 import { DELAY_SECONDS_MAX, DELAY_SECONDS_MIN, MAX_RETRIES_MAX } from '../domain/retry-policy.ts';
@@ -77,9 +77,14 @@ const clientCertificateSchema = z
     const fault = findCertificateFault(given, new Date());
     if (fault) context.addIssue({ code: 'custom', path: [fault.path], message: fault.message });
   });
-const caCertificateSchema = pemSchema.superRefine((pem, context) => {
-  const message = findAuthorityFault(pem);
-  if (message) context.addIssue({ code: 'custom', message });
+const caCertificateSchema = pemSchema.transform((pem, context) => {
+  const authority = readAuthority(pem);
+  if (authority !== null) return authority;
+  context.addIssue({
+    code: 'custom',
+    message: 'must be one or more certificates in PEM: -----BEGIN CERTIFICATE-----…',
+  });
+  return z.NEVER;
 });
 
 const timeoutRule = whole(TIMEOUT_MS_MIN, TIMEOUT_MS_MAX);

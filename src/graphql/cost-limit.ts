@@ -22,6 +22,10 @@ export const FIELDS_MAX = 500;
 export const ALIASES_MAX = 100;
 /** Directives in an operation, counted in the same way. */
 export const DIRECTIVES_MAX = 50;
+/** Fields of an operation that tell of the schema, counted in the same way: one costs as much as a thousand others. */
+export const INTROSPECTIONS_MAX = 2;
+/** Characters of a subscription, document and variables as JSON: it is kept for as long as it lasts. */
+export const SUBSCRIPTION_CHARS_MAX = 16_384;
 
 const EXCESSES = {
   tokens: (asked: number, max: number) =>
@@ -32,6 +36,10 @@ const EXCESSES = {
   fields: (asked: number, max: number) => `${asked} fields, where ${max} are allowed. Split the operation.`,
   aliases: (asked: number, max: number) => `${asked} aliases, where ${max} are allowed. Split the operation.`,
   directives: (asked: number, max: number) => `${asked} directives, where ${max} are allowed. Leave some out.`,
+  introspections: (asked: number, max: number) =>
+    `${asked} times __schema or __type, where ${max} are allowed. Ask for the schema once.`,
+  subscription: (asked: number, max: number) =>
+    `${asked} characters with its variables, where a subscription may have ${max}. Leave out what it does not need.`,
   complexity: (asked: number, max: number) => `complexity ${asked}, where ${max} is allowed. Ask for smaller pages.`,
 };
 
@@ -59,6 +67,12 @@ export function parseWithinLimits(text: string | Source): DocumentNode {
   return document;
 }
 
+/** @throws {CostLimitError} */
+export function checkSubscriptionSize(document: DocumentNode, variables: unknown): void {
+  const chars = (document.loc?.source.body.length ?? 0) + JSON.stringify(variables ?? {}).length;
+  if (chars > SUBSCRIPTION_CHARS_MAX) throw new CostLimitError('subscription', chars, SUBSCRIPTION_CHARS_MAX);
+}
+
 const OPENING = new Set<string>([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);
 const CLOSING = new Set<string>([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);
 
@@ -79,9 +93,10 @@ interface Measures {
   fields: number;
   aliases: number;
   directives: number;
+  introspections: number;
 }
 
-const NOTHING: Measures = { depth: 0, fields: 0, aliases: 0, directives: 0 };
+const NOTHING: Measures = { depth: 0, fields: 0, aliases: 0, directives: 0, introspections: 0 };
 
 /** Fragments count by themselves too: they are validated whether or not an operation spreads them. */
 function checkSelections({ definitions }: DocumentNode) {
@@ -93,6 +108,9 @@ function checkSelections({ definitions }: DocumentNode) {
     if (measures.depth > DEPTH_MAX) throw new CostLimitError('depth', measures.depth, DEPTH_MAX);
     if (measures.fields > FIELDS_MAX) throw new CostLimitError('fields', measures.fields, FIELDS_MAX);
     if (measures.aliases > ALIASES_MAX) throw new CostLimitError('aliases', measures.aliases, ALIASES_MAX);
+    if (measures.introspections > INTROSPECTIONS_MAX) {
+      throw new CostLimitError('introspections', measures.introspections, INTROSPECTIONS_MAX);
+    }
     if (directives > DIRECTIVES_MAX) throw new CostLimitError('directives', directives, DIRECTIVES_MAX);
   }
 }
@@ -113,6 +131,7 @@ class Ruler {
       sum.depth = Math.max(sum.depth, inner.depth);
       sum.fields = add(sum.fields, inner.fields);
       sum.aliases = add(sum.aliases, inner.aliases);
+      sum.introspections = add(sum.introspections, inner.introspections);
       sum.directives = add(sum.directives, inner.directives + (selection.directives?.length ?? 0));
     }
     return sum;
@@ -127,6 +146,7 @@ class Ruler {
       fields: add(inner.fields, 1),
       aliases: add(inner.aliases, selection.alias ? 1 : 0),
       directives: inner.directives,
+      introspections: add(inner.introspections, isIntrospection(selection.name.value) ? 1 : 0),
     };
   }
 

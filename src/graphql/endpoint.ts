@@ -1,5 +1,5 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
-import { visibleEndpoints, visibleRoutes } from '../access/visible.ts';
+import { visibleEndpoints, visibleRoutes, visibleSecrets } from '../access/visible.ts';
 import { patternsFor } from '../domain/event-type.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { EndpointWhereInput } from '../generated/prisma/models/Endpoint.ts';
@@ -55,7 +55,7 @@ builder.prismaNode('EndpointSecret', {
   description:
     'What is told of a secret that signs the deliveries of an endpoint. The secret itself is never read back.',
   id: { resolve: (secret) => secret.id },
-  findUnique: (id, { caller }) => ({ id, endpoint: { environmentId: caller.environmentId, deletedAt: null } }),
+  findUnique: (id, { caller }) => ({ ...visibleSecrets(caller), id }),
   authScopes: { anyScope: MAY_READ },
   fields: (t) => ({
     kind: t.expose('kind', { type: SignatureKindRef, description: 'How it signs.' }),

@@ -114,13 +114,20 @@ const isUnauthenticated = (error: unknown) => error instanceof RequestError && e
 
 /**
  * Where a request comes from: its connection, or what the proxies that are trusted say of that. Each adds the address
- * that it was asked from at the end, and what stands before could come from anybody.
+ * that it was asked from at the end, and what stands before could come from anybody. Where one says something else than an
+ * address, it is that of the connection.
  */
 export function findAddress({ headers, socket }: IncomingMessage, trustedProxies: number): string {
+  const own = socket.remoteAddress ?? '';
   const forwarded = [headers['x-forwarded-for'] ?? []].flat().flatMap((line) => line.split(','));
-  const way = [...forwarded.map((part) => part.trim()), socket.remoteAddress ?? ''];
-  return way[Math.max(0, way.length - 1 - trustedProxies)] as string;
+  const way = [...forwarded.map((part) => withoutPort(part.trim())), own];
+  const address = way[Math.max(0, way.length - 1 - trustedProxies)] as string;
+  return ipaddr.isValid(address) ? address : own;
 }
+
+/** Some proxies write the port too: `203.0.113.7:4711`, `[2001:db8::1]:4711`. */
+const withoutPort = (text: string): string =>
+  text.replace(/^\[(.*)\](:\d+)?$/, '$1').replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1');
 
 /** What counts as one address. */
 export function findNetwork(address: string): string {

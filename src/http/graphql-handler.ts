@@ -6,6 +6,7 @@ import { createYoga, isAsyncIterable, mapAsyncIterator, type Plugin } from 'grap
 import type { Caller } from '../access/caller.ts';
 import { RequestError } from '../errors.ts';
 import type { Context, Services } from '../graphql/context.ts';
+import { checkSubscriptionSize } from '../graphql/cost-limit.ts';
 import { makeEventSummaryLoader } from '../graphql/event-summary.ts';
 import { schema } from '../graphql/schema.ts';
 import { subscribe } from '../graphql/subscribe.ts';
@@ -148,6 +149,7 @@ function share(sessions: Sessions, { operationTimeoutMs }: OperationLimits): Plu
   const subscribeCounted = async (args: ExecutionArgs) => {
     let release = () => {};
     try {
+      checkSubscriptionSize(args.document, args.variableValues);
       release = sessions.addSubscription((args.contextValue as Context).caller);
       const result = await runInTime({ timeoutMs: operationTimeoutMs, run: () => subscribe(args, release) });
       if (!isAsyncIterable(result)) release();

@@ -20,7 +20,7 @@ export const HEADERS_TIMEOUT_MS = 10_000;
 const TIMEOUT_CHECK_MS = 1_000;
 /** Bytes that the headers of a request may have: more are answered 431. */
 export const HEADER_BYTES_MAX = 16_384;
-/** Headers that a request may have: what comes behind them is not read. */
+/** Headers that a request may have: more are answered 431. */
 export const HEADERS_MAX = 100;
 /** Connections to a process, WebSockets and streams among them: more are closed at once. */
 export const CONNECTIONS_MAX = 20_000;

@@ -21,6 +21,8 @@ export interface BackOffColumns {
 /** What a batch of attempts brought to an endpoint. */
 export interface AttemptCounts {
   endpointId: string;
+  /** Where they were sent. */
+  url: string;
   succeeded: number;
   failed: number;
 }
@@ -30,7 +32,9 @@ const LOCK = 'select 1 from failure_streaks where endpoint_id = any($1) order by
 
 const END = `
 with ended as (
-  delete from failure_streaks where endpoint_id = any($1) returning endpoint_id, next_probe_at
+  delete from failure_streaks f using unnest($1::uuid[], $3::text[]) as x(endpoint_id, url), endpoints e
+  where f.endpoint_id = x.endpoint_id and e.id = x.endpoint_id and e.url = x.url
+  returning f.endpoint_id, f.next_probe_at
 )
 insert into endpoint_changes (environment_id, endpoint_id, kind, status, changed_at)
 select e.environment_id, e.id, 'RECOVERED', e.status, $2 from ended s join endpoints e on e.id = s.endpoint_id
@@ -43,7 +47,8 @@ const IS_SPACED = `s.spaced_at <= $3 - interval '${FAILURE_SPACING_SECONDS} seco
 
 const LENGTHEN = `
 with added as materialized (
-  select * from unnest($1::uuid[], $2::int[]) as x(endpoint_id, failed)
+  select x.endpoint_id, x.failed, x.url from unnest($1::uuid[], $2::int[], $4::text[]) as x(endpoint_id, failed, url)
+  join endpoints e on e.id = x.endpoint_id and e.url = x.url
 ), lengthened as (
   insert into failure_streaks as s (endpoint_id, failures, began_at, spaced_failures, spaced_at, next_probe_at)
   select endpoint_id, failed, $3::timestamptz, 1, $3,
@@ -68,28 +73,33 @@ with added as materialized (
   from lengthened l join added a using (endpoint_id) join endpoints e on e.id = l.endpoint_id
   where l.failures >= ${BACK_OFF_AFTER} and l.failures - a.failed < ${BACK_OFF_AFTER}
 )
-select endpoint_id as "endpointId", failures, began_at as "beganAt", spaced_failures as "spacedFailures" from lengthened`;
+select endpoint_id as "endpointId", a.url, l.failures, l.began_at as "beganAt", l.spaced_failures as "spacedFailures"
+from lengthened l join added a using (endpoint_id)`;
 
 /**
  * Counts attempts into the streaks of their endpoints: one that succeeded ends a streak, those that failed begin or
- * lengthen one. Endpoints that are backed off by that, or recover, have a change that tells of it.
+ * lengthen one. Endpoints that are backed off by that, or recover, have a change that tells of it. Attempts that were sent
+ * to another address than the endpoint has now say nothing of it.
  *
  * @returns the streaks that grew
  */
 export async function saveStreaks(client: ClientBase, counts: AttemptCounts[], now: Date): Promise<FailureStreak[]> {
   if (counts.length === 0) return [];
-  const succeeded = counts.filter((count) => count.succeeded > 0).map((count) => count.endpointId);
+  const succeeded = counts.filter((count) => count.succeeded > 0);
   const failed = counts.filter((count) => count.succeeded === 0);
-  const all = [counts.map((count) => count.endpointId)];
   const [, , lengthened] = await Promise.all([
-    failed.length > 0 && client.query({ name: 'lock-streaks', text: LOCK, values: all }),
-    succeeded.length > 0 && client.query({ name: 'end-streaks', text: END, values: [succeeded, now] }),
+    failed.length > 0 && client.query({ name: 'lock-streaks', text: LOCK, values: [idsOf(counts)] }),
+    succeeded.length > 0 &&
+      client.query({ name: 'end-streaks', text: END, values: [idsOf(succeeded), now, urlsOf(succeeded)] }),
     failed.length > 0 &&
       client.query({
         name: 'lengthen-streaks',
         text: LENGTHEN,
-        values: [failed.map((count) => count.endpointId), failed.map((count) => count.failed), now],
+        values: [idsOf(failed), failed.map((count) => count.failed), now, urlsOf(failed)],
       }),
   ]);
   return lengthened ? lengthened.rows : [];
 }
+
+const idsOf = (counts: AttemptCounts[]) => counts.map((count) => count.endpointId);
+const urlsOf = (counts: AttemptCounts[]) => counts.map((count) => count.url);

@@ -17,7 +17,7 @@ export interface World {
   secrets: string[];
 }
 
-export type WorldKind = 'org' | 'env' | 'key' | 'ep' | 'rt' | 'evt' | 'dlv' | 'att';
+export type WorldKind = 'org' | 'env' | 'key' | 'ep' | 'sig' | 'rt' | 'evt' | 'dlv' | 'att';
 
 /** IDs that are well-formed and name nothing. */
 export const nothingOf = (kind: WorldKind): string => `${kind}_01h455vb4pex5vsknk084sn02q`;
@@ -72,9 +72,27 @@ export async function furnish(bed: TestBed, receiver: Receiver, tenant: Tenancy,
     const isAlone = endpoints.length === 1;
     const evt = index === 0 || isAlone ? shared.id : own;
     const first = attempts.find(({ event }) => event.id === evt) as Attempt;
-    const ids = { org, env, key: made.apiKey.id, ep, rt: first.route.id, evt, dlv: first.delivery.id, att: first.id };
+    const [{ id: sig }] = (
+      await bed.ask('query ($id: ID!) { endpoint(id: $id) { signingKeys { id } } }', { id: ep }, { key })
+    ).signingKeys;
+    const ids = {
+      ...{ org, env, key: made.apiKey.id, ep, sig, rt: first.route.id, evt },
+      dlv: first.delivery.id,
+      att: first.id,
+    };
     const secrets = [
-      ...[marker, made.secret, made.apiKey.id, ep, first.route.id, own, failing, ofShared.delivery.id, ofShared.id],
+      ...[
+        marker,
+        made.secret,
+        made.apiKey.id,
+        ep,
+        sig,
+        first.route.id,
+        own,
+        failing,
+        ofShared.delivery.id,
+        ofShared.id,
+      ],
       ...attempts.flatMap(({ id, delivery }) => [id, delivery.id]),
     ];
     worlds.push({ key, marker, producerKey: producerKeyOf(marker), ids, cursor, secrets });
