@@ -263,6 +263,7 @@ const FIELDS: [field: string, scopes: string[], document: string][] = [
     'subscription { eventChanges(eventId: "EVT") { cursor event { id } } }',
   ],
   ['Subscription.deliveryChanges', ['DELIVERIES_READ'], 'subscription { deliveryChanges { cursor } }'],
+  ['Subscription.endpointChanges', ['DELIVERIES_READ'], 'subscription { endpointChanges(after: "CURSOR") { cursor } }'],
   ['Subscription.deliveryStats', ['DELIVERIES_READ'], 'subscription { deliveryStats { waiting } }'],
   ['Subscription.endpointHealth', ['DELIVERIES_READ'], 'subscription { endpointHealth(endpointId: "EP") { state } }'],
   ...(
@@ -300,6 +301,7 @@ describe('scopes', () => {
 
   beforeAll(async () => {
     for (const scope of ALL_SCOPES) keys[scope] = await bed.createKey(tenant.environmentId, [scope]);
+    const cursor = await bed.ask('{ liveCursor }', {}, tenant);
     const { id } = await bed.createEndpoint({ url: receiver.url('/scopes'), eventTypes: ['scopes'] }, tenant);
     const event = await bed.publish({ type: 'scopes' }, tenant);
     const delivery = await until(async () => {
@@ -318,6 +320,7 @@ describe('scopes', () => {
       ATT: delivery.lastAttempt.id,
       RT: delivery.route.id,
       KEY: apiKey.id,
+      CURSOR: cursor,
       ORG: tenant.organizationId,
       ENV: tenant.environmentId,
     });

@@ -139,7 +139,7 @@ describe('events that wait to be stored', () => {
       const calls = Array.from({ length: 20 }, () => publisher.publishAll(tenant, makeEvents('failed.first', 1_000)));
       const results = await Promise.allSettled(calls);
       const messages = results.map((result) => result.status === 'rejected' && result.reason.message);
-      expect(new Set(messages)).toEqual(new Set(['no connection']));
+      expect(messages.every((message) => String(message).includes('may be stored or not'))).toBe(true);
     }
     isBroken = false;
     await publisher.publishAll(tenant, makeEvents('failed.first', 3));
@@ -336,7 +336,7 @@ describe('a connection that is cut while a batch is under way', () => {
     const publisher = makePublisher({ connect } as unknown as pg.Pool);
     const publish = () =>
       publisher.publish(tenant, { type: 'wanted.lost', body: 'null', idempotencyKey: 'lost answer' });
-    await expect(publish()).rejects.toThrow('Connection terminated');
+    await expect(publish()).rejects.toThrow('may be stored or not');
     expect(isLost).toBe(true);
     expect((await publish()).duplicate).toBe(true);
     expect(await countStored('wanted.lost')).toEqual({ events: 1, deliveries: 1, jobs: 1 });

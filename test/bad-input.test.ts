@@ -129,6 +129,8 @@ describe('IDs in mutations', () => {
   const TAKES: [field: string, name: string, prefix: string, rest: object][] = [
     ['createEnvironment', 'organizationId', 'org', { name: 'x' }],
     ['createApiKey', 'environmentId', 'env', { name: 'x', scopes: ['EVENTS_PUBLISH'] }],
+    ['createBrowserToken', 'endpointId', 'ep', {}],
+    ['createBrowserToken', 'environmentId', 'env', {}],
     ['revokeApiKey', 'apiKeyId', 'key', {}],
     ['updateEndpoint', 'endpointId', 'ep', { name: 'x' }],
     ['deleteEndpoint', 'endpointId', 'ep', {}],

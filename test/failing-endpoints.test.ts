@@ -231,10 +231,18 @@ describe('endpointChanges', () => {
         (await bed.database.query('select 1 from failure_streaks where next_probe_at is not null')).length > 0,
       'the back-off',
     );
+    const readHealth = async () => {
+      const query = 'query ($id: ID!) { endpoint(id: $id) { health { state failingSince nextProbeAt } } }';
+      return (await bed.ask(query, { id: target.id }, { key })).health;
+    };
+    const { state, failingSince, nextProbeAt } = await readHealth();
+    expect(state).toBe('FAILING');
+    expect(Date.parse(nextProbeAt)).toBeGreaterThan(Date.parse(failingSince));
     receiver.answer = () => ({});
     const changes = (await collectUntil('RECOVERED', feed)).filter(({ kind }) => kind !== 'CREATED');
     expect(changes.map(({ kind }) => kind)).toEqual(['BACKED_OFF', 'RECOVERED']);
     expect(changes[0]?.reason).toMatch(/^The last \d+ attempts failed\.$/);
+    expect(await readHealth()).toMatchObject({ failingSince: null, nextProbeAt: null });
   });
 
   it("does not tell of another tenant's endpoints, nor follows one", async () => {

@@ -25,7 +25,7 @@ const TIME = SECONDS * 1_000 + 60_000;
 
 let knownIds: string[];
 beforeAll(async () => {
-  const { id: endpointId } = await bed.createEndpoint({ url: 'http://127.0.0.1:1/', eventTypes: ['*'] });
+  const { id: endpointId } = await bed.createEndpoint({ url: 'http://127.0.0.1:2/', eventTypes: ['*'] });
   const { id: eventId, deliveryIds } = await bed.publish();
   const { organization, environment } = await bed.ask('{ viewer { organization { id } environment { id } } }');
   const none = '01h455vb4pex5vsknk084sn02q';

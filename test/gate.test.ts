@@ -116,6 +116,20 @@ describe('requests of one key', () => {
     expect((await ask(other)).status).toBe(200);
   });
 
+  it("of an endpoint's browser tokens are limited together, and take nothing from the key that made them", async () => {
+    const key = await makeKey();
+    const { id: endpointId } = await bed.createEndpoint({ url: 'http://127.0.0.1:2/' }, tenant);
+    const makeToken = async () => {
+      const query = `mutation ($endpointId: ID!) { createBrowserToken(input: { endpointId: $endpointId }) {
+        ... on CreateBrowserTokenPayload { token } } }`;
+      return (await bed.ask(query, { endpointId }, { key })).token as string;
+    };
+    const [one, other] = [await makeToken(), await makeToken()];
+    const answers = await Promise.all(Array.from({ length: 10 }, (_, index) => ask(index % 2 ? one : other)));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(6);
+    expect((await ask(key)).status).toBe(200);
+  });
+
   it("are not limited where it is the operator's, or where there is no limit", async () => {
     const unlimited = await bed.startProcess({ requestsPerSecondMax: null });
     const key = await makeKey();

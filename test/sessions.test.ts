@@ -103,6 +103,17 @@ describe('signing in', () => {
     expect((await ask({ ...sent, origin: 'http://posthorn.example' })).status).toBe(401);
   });
 
+  it('gives a cookie for https only where all that comes is said to come over https', async () => {
+    const { url } = await bed.startProcess({ behindTls: true });
+    const headers = { ...JSON_TYPE, 'sec-fetch-site': 'same-origin' };
+    const answer = await fetch(`${url}/session`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ key: tenant.key }),
+    });
+    expect(answer.headers.getSetCookie()[0]).toMatch(/^__Host-posthorn_session=.*; Secure$/);
+  });
+
   it('is refused over plain http to a host that is not this machine', async () => {
     const { status, headers } = await signIn(tenant.key, {
       origin: 'http://posthorn.example',

@@ -21,6 +21,10 @@ export interface HealthFacts extends Waiting {
   updatedAt: Date;
   /** It has a lane of its own. */
   hasOwnLane: boolean;
+  /** When the first attempt failed since the last one that succeeded; null: none did. */
+  failingSince: Date | null;
+  /** When the next attempt may begin, where it is backed off; null: it is not. */
+  nextProbeAt: Date | null;
   /** Of the newest {@link HEALTH_ATTEMPTS_MAX} attempts. */
   failuresInARow: number;
   /** Of the newest attempt; null: none was made. */

@@ -42,6 +42,17 @@ const EndpointHealthRef = builder.objectRef<EndpointHealth>('EndpointHealth').im
       description:
         'Whether its deliveries wait in a lane of its own: it is slow, failing, paused or rate-limited, or was until just now.',
     }),
+    failingSince: t.expose('failingSince', {
+      type: 'DateTime',
+      nullable: true,
+      description:
+        'When the first attempt failed since the last one that succeeded; null: the last one succeeded, or there is none.',
+    }),
+    nextProbeAt: t.expose('nextProbeAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'It is backed off after 20 failures: when its next attempt may begin. Null: it is not.',
+    }),
     waiting: t.exposeInt('waiting', {
       description: 'Deliveries to it that wait: PENDING, RETRYING or HELD. It is a second or two behind.',
     }),

@@ -105,7 +105,7 @@ function makeGraphqlParts(services: Services, { log, limits }: HttpServerOptions
   const sessions = new Sessions({ authenticator, log, ...limits });
   const gate = new Gate({ authenticator, ...limits });
   const handler = makeGraphqlHandler({ services, sessions, gate, log, limits, corsOrigins: limits.corsOrigins });
-  return { sessions, gate, handler, session: { authenticator, gate, log } };
+  return { sessions, gate, handler, session: { authenticator, gate, behindTls: limits.behindTls, log } };
 }
 
 async function listen(server: Server, { host, port }: HttpServerOptions) {

@@ -25,6 +25,8 @@ interface Answer {
 export interface SessionRoutesOptions {
   authenticator: Authenticator;
   gate: Gate;
+  /** All that comes came over https. */
+  behindTls: boolean;
   log: Log;
 }
 
@@ -63,9 +65,9 @@ async function answerSession(request: IncomingMessage, options: SessionRoutesOpt
 async function signIn(
   request: IncomingMessage,
   header: Headers,
-  { authenticator, gate }: SessionRoutesOptions,
+  { authenticator, gate, behindTls }: SessionRoutesOptions,
 ): Promise<Answer> {
-  const secure = isSecure(header);
+  const secure = behindTls || isSecure(header);
   if (!secure && !isLoopback(header)) {
     return refuse(400, 'Sign in over https: over plain http the key could be read on its way.');
   }

@@ -5,9 +5,9 @@ import type { Log } from '../log.ts';
 
 /** Connections of a pool. Postgres' default of 100 leaves room for several processes. */
 const POOL_MAX = 12;
-/** A connection that brings no answer for so long is given up: it went silent without being closed. */
-const ANSWER_TIMEOUT_MS = 60_000;
-/** The same beyond the time after which a statement is ended. */
+/** A statement that takes longer is ended, so that none can hold a connection for good. */
+const STATEMENT_TIMEOUT_MS = 30_000;
+/** A connection that brings no answer for so much longer is given up: it went silent without being closed. */
 const ANSWER_GRACE_MS = 5_000;
 
 /** All statements are short ones, and to start parallel workers takes longer: 13 ms for a page that takes 0.2. */
@@ -28,13 +28,6 @@ class UnnamedClient extends pg.Client {
   }
 }
 
-export interface PoolOptions {
-  /** A statement that takes longer is ended; left out: none is. */
-  statementTimeoutMs?: number;
-  /** The URL leads to a pooler in transaction mode: nothing may outlast a transaction. @default false */
-  isPooled?: boolean;
-}
-
 export interface Database {
   /** For the hot statements and everything in a transaction. */
   pool: pg.Pool;
@@ -43,18 +36,27 @@ export interface Database {
   close(): Promise<void>;
 }
 
+export interface PoolOptions {
+  /** The URL leads to a pooler in transaction mode: nothing may outlast a transaction. @default false */
+  isPooled?: boolean;
+  /** A statement that takes longer is ended; behind a pooler, only waited for no longer. @default 30 s */
+  statementTimeoutMs?: number;
+}
+
 /** Opens a pool. Connections are made when they are needed. */
-export function openPool(databaseUrl: string, log: Log, options: PoolOptions = {}): pg.Pool {
-  const { statementTimeoutMs, isPooled = false } = options;
-  // A pooler refuses settings that it does not know.
-  const ofSession = { statement_timeout: statementTimeoutMs ?? false, options: SETTINGS } as const;
+export function openPool(
+  databaseUrl: string,
+  log: Log,
+  { isPooled = false, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: PoolOptions = {},
+): pg.Pool {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: POOL_MAX,
-    query_timeout: statementTimeoutMs === undefined ? ANSWER_TIMEOUT_MS : statementTimeoutMs + ANSWER_GRACE_MS,
+    query_timeout: statementTimeoutMs + ANSWER_GRACE_MS,
     application_name: 'posthorn',
     keepAlive: true,
-    ...(isPooled ? { Client: UnnamedClient } : ofSession),
+    // A pooler refuses settings that it does not know.
+    ...(isPooled ? { Client: UnnamedClient } : { statement_timeout: statementTimeoutMs, options: SETTINGS }),
     // Statements that don't wait for one another's results go out in one piece.
     pipeline: true,
   });

@@ -7,10 +7,11 @@ import { SUMMED_COUNTS, toCounts } from './stats-counts.ts';
 const SQL = `
 select e.id as "endpointId", e.environment_id as "environmentId", e.status, e.deleted_at is not null as "isDeleted",
   e.updated_at as "updatedAt", exists (select 1 from lanes l where l.endpoint_id = e.id) as "hasOwnLane",
+  f.began_at as "failingSince", f.next_probe_at as "nextProbeAt",
   coalesce(w.waiting, 0)::float8 as waiting, w.oldest as "oldestWaitingAt",
   a.failures as "failuresInARow", a.last_at as "lastAttemptAt", a.last_succeeded_at as "lastSucceededAt",
   a.last_failed_at as "lastFailedAt", r.*
-from endpoints e left join lateral (
+from endpoints e left join failure_streaks f on f.endpoint_id = e.id left join lateral (
   select ${WAITING} as waiting, ${OLDEST_WAITING_AT} as oldest from delivery_gauges g
   where g.environment_id = e.environment_id and g.endpoint_id = e.id
 ) w on true cross join lateral (

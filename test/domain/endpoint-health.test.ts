@@ -16,6 +16,8 @@ const FACTS: HealthFacts = {
   isDeleted: false,
   updatedAt: ago(10_000),
   hasOwnLane: false,
+  failingSince: null,
+  nextProbeAt: null,
   waiting: 0,
   oldestWaitingAt: null,
   failuresInARow: 0,

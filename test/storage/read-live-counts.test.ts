@@ -9,7 +9,7 @@ const bed = useTestBed({ role: 'api' });
 it('the position is that of a change that is there: transaction IDs behind it may be given out again after a crash', async () => {
   const tenant = await bed.createTenant('counted');
   const environmentId = decodeId('Environment', tenant.environmentId) as string;
-  await bed.createEndpoint({ url: 'http://127.0.0.1:9999/' }, { key: tenant.key });
+  await bed.createEndpoint({ url: 'http://127.0.0.1:2/' }, { key: tenant.key });
   await bed.publish({}, { key: tenant.key });
   // As a transaction does that a crash ends.
   for (let left = 3; left > 0; left -= 1) await bed.database.query('select pg_current_xact_id()');
