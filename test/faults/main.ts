@@ -11,9 +11,9 @@ const MARKERS = { begin: '<!-- faults:begin -->', end: '<!-- faults:end -->' };
 
 const HELP = `Breaks Posthorn in every way that a machine can fail, and looks at what is left.
 
-  npm run test:faults                    every fault, several runs each, in about fifteen minutes
+  npm run test:faults                    every fault, several runs each, in about twenty-five minutes
   npm run test:faults -- FAULT …         some of: ${FAULTS.map(({ name }) => name).join(', ')}
-  npm run test:faults -- --runs N        so many runs of each
+  npm run test:faults -- --runs N        so many runs of each; one of each takes nine minutes
   npm run test:faults -- --write         puts the table into docs/RELIABILITY.md
 
 Starts its own Postgres, processes and receivers, on loopback only. Ends with code 1 where anything is lost or an
