@@ -353,4 +353,14 @@ describe('one environment', () => {
       environment: { id: tenant.environmentId },
     });
   });
+
+  it('is the first one of an organization that is named, for its own key and for the operator', async () => {
+    const input = { endpointId: null, organizationId: tenant.organizationId };
+    for (const key of [tenant.key, ROOT_KEY]) {
+      const token = await createToken(input, key);
+      expect((await read(VIEWER, token)).data.viewer.environment.id).toBe(tenant.environmentId);
+    }
+    const stranger = await bed.createTenant('another');
+    expect(await create(input, stranger.key)).toMatchObject({ __typename: 'NotFoundError' });
+  });
 });

@@ -134,6 +134,7 @@ const ALSO_GIVEN: Record<string, string[]> = {
 /** Slots that stand for others. */
 const IN_PLACE_OF: Record<string, string> = {
   'Mutation.createBrowserToken(input.environmentId)': 'Mutation.createBrowserToken(input.endpointId)',
+  'Mutation.createBrowserToken(input.organizationId)': 'Mutation.createBrowserToken(input.endpointId)',
   'Mutation.publishEvent(input.body)': 'Mutation.publishEvent(input.payload)',
   'Mutation.publishEvents(input.events.body)': 'Mutation.publishEvents(input.events.payload)',
 };

@@ -7,6 +7,7 @@ import { NotFoundError } from '../errors.ts';
 import type { PrismaClient } from '../generated/prisma/client.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { Caller } from './caller.ts';
+import { FIRST_ENVIRONMENT_NAME } from './organizations.ts';
 import { tryEach } from './try-each.ts';
 
 /** Begins every token, so that scanners of leaked secrets can tell one. */
@@ -107,6 +108,8 @@ export interface CreateBrowserTokenInput {
   /** UUID of an endpoint in the environment that the caller acts in; or else of an environment, for all of it. */
   endpointId?: string;
   environmentId?: string;
+  /** Or else of an organization, for its first environment. */
+  organizationId?: string;
   /** @default 900 */
   expiresInSeconds?: number | null;
   /** @default false */
@@ -119,6 +122,7 @@ const inputSchema = (mayRetry: boolean) =>
     .object({
       endpointId: z.string().optional(),
       environmentId: z.string().optional(),
+      organizationId: z.string().optional(),
       expiresInSeconds: z
         .int(EXPIRES_IN_RULE)
         .min(EXPIRES_IN_SECONDS_MIN, EXPIRES_IN_RULE)
@@ -130,9 +134,9 @@ const inputSchema = (mayRetry: boolean) =>
         .nullish(),
     })
     // An ID that a program leaves out by mistake must not show more.
-    .refine(({ endpointId, environmentId }) => (endpointId === undefined) !== (environmentId === undefined), {
+    .refine((given) => [given.endpointId, given.environmentId, given.organizationId].filter(Boolean).length === 1, {
       path: ['endpointId'],
-      error: 'give exactly one of endpointId and environmentId.',
+      error: 'give exactly one of endpointId, environmentId and organizationId.',
     });
 
 /**
@@ -161,14 +165,19 @@ export async function createBrowserToken(
 async function findTenant(
   prisma: PrismaClient,
   caller: Caller,
-  { environmentId = caller.environmentId, endpointId }: CreateBrowserTokenInput,
+  { environmentId, endpointId, organizationId }: CreateBrowserTokenInput,
 ) {
-  const isForeign = !caller.isOperator && environmentId !== caller.environmentId;
-  const environment = isForeign ? null : await prisma.environment.findUnique({ where: { id: environmentId } });
-  if (!environment) throw new NotFoundError('There is no environment with this ID.');
+  const own = caller.isOperator ? {} : { AND: { id: caller.environmentId } };
+  const asked = organizationId
+    ? { organizationId, name: FIRST_ENVIRONMENT_NAME }
+    : { id: environmentId ?? caller.environmentId };
+  const environment = await prisma.environment.findFirst({ where: { ...asked, ...own } });
+  if (!environment) {
+    throw new NotFoundError(`There is no ${organizationId ? 'organization' : 'environment'} with this ID.`);
+  }
   if (endpointId !== undefined) {
-    const where = { id: endpointId, environmentId, deletedAt: null };
+    const where = { id: endpointId, environmentId: environment.id, deletedAt: null };
     if (!(await prisma.endpoint.findFirst({ where }))) throw new NotFoundError('There is no endpoint with this ID.');
   }
-  return { organizationId: environment.organizationId, environmentId, endpointId: endpointId ?? null };
+  return { organizationId: environment.organizationId, environmentId: environment.id, endpointId: endpointId ?? null };
 }

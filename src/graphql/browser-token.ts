@@ -6,8 +6,9 @@ import { decodeOptionalInput } from './ids.ts';
 const CreateBrowserTokenInput = builder.inputType('CreateBrowserTokenInput', {
   description: 'What `createBrowserToken` takes.',
   fields: (t) => ({
-    endpointId: t.id({ description: 'The one endpoint to show anything of. Give this or `environmentId`.' }),
-    environmentId: t.id({ description: 'The environment to show all of. Give this or `endpointId`.' }),
+    endpointId: t.id({ description: 'The one endpoint to show anything of. Give exactly one of these three.' }),
+    environmentId: t.id({ description: 'The environment to show all of.' }),
+    organizationId: t.id({ description: 'The organization of whose first environment to show all.' }),
     expiresInSeconds: t.int({
       description: 'How long it is good for: 60 to 86,400 (24 h), and no longer than your own key; left out: 900.',
     }),
@@ -40,9 +41,10 @@ builder.mutationField('createBrowserToken', (t) =>
     args: { input: t.arg({ type: CreateBrowserTokenInput, required: true, description: 'What it is to show.' }) },
     resolve: (_, { input }, { services, caller }) => {
       const environmentId = decodeOptionalInput('Environment', input.environmentId, 'environmentId');
+      const organizationId = decodeOptionalInput('Organization', input.organizationId, 'organizationId');
       const endpointId = decodeOptionalInput('Endpoint', input.endpointId, 'endpointId');
       const parts = { prisma: services.prisma, tokens: services.authenticator.tokens };
-      return createBrowserToken(parts, caller, { ...input, environmentId, endpointId });
+      return createBrowserToken(parts, caller, { ...input, environmentId, endpointId, organizationId });
     },
   }),
 );
