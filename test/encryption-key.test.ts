@@ -85,13 +85,24 @@ async function expectRefusal(started: Process): Promise<string> {
   return started.stderr();
 }
 
-/** Publishes again and again until it is told to end. @returns the IDs of all deliveries */
+/**
+ * Publishes again and again until it is told to end, each event until it is answered: a process that stops may close a
+ * connection just when it is used again. @returns the IDs of all deliveries
+ */
 function publishOn(type: string, findUrl: () => string) {
   const deliveryIds: string[] = [];
   let isOver = false;
+  const publishOnce = async (idempotencyKey: string): Promise<string[]> => {
+    try {
+      return (await bed.publish({ type, idempotencyKey }, { url: findUrl() })).deliveryIds;
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      return publishOnce(idempotencyKey);
+    }
+  };
   const publishing = (async () => {
-    while (!isOver) {
-      deliveryIds.push(...(await bed.publish({ type }, { url: findUrl() })).deliveryIds);
+    for (let number = 0; !isOver; number += 1) {
+      deliveryIds.push(...(await publishOnce(`${type} ${number}`)));
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   })();
