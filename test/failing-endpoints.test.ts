@@ -140,8 +140,8 @@ describe('an attempt that was sent to the address before', () => {
       path === target.path ? new Promise((resolve) => (answer = (status) => resolve({ status }))) : {};
     for (const status of [410, 500]) {
       await bed.database.query('update endpoints set url = $2 where id = $1', [target.uuid, old]);
-      const { deliveryIds } = await bed.publish({ type: target.type });
       const requests = receiver.to(target.path).length + 1;
+      const { deliveryIds } = await bed.publish({ type: target.type });
       await receiver.waitFor(requests, target.path);
       await bed.ask('mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { __typename } }', {
         input: { endpointId: target.id, url: `${old}/new` },
