@@ -16,9 +16,12 @@ const UNPRIVILEGED_ID = 65_534;
 const POOL_SIZE = 8;
 const START_MS_MAX = 10_000;
 
+/** Debian puts it where only root's shells look. */
+const ENV = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
+
 /** @returns why PgBouncer can't be tried here; null: it can */
 export const findPoolerObstacle = (): Promise<string | null> =>
-  promisify(execFile)('pgbouncer', ['--version']).then(
+  promisify(execFile)('pgbouncer', ['--version'], { env: ENV }).then(
     () => null,
     () => 'PgBouncer is not installed (apt-get install pgbouncer)',
   );
@@ -40,7 +43,7 @@ async function startPooler(cluster: Cluster, cleanUps: CleanUps): Promise<number
   const settings = join(folder, 'pgbouncer.ini');
   await writeFile(settings, describeSettings(cluster, port));
   const id = process.getuid?.() === 0 ? UNPRIVILEGED_ID : undefined;
-  const child = spawn('pgbouncer', [settings], { stdio: 'ignore', uid: id, gid: id });
+  const child = spawn('pgbouncer', [settings], { stdio: 'ignore', env: ENV, uid: id, gid: id });
   cleanUps.push(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
