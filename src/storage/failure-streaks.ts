@@ -28,12 +28,12 @@ export interface AttemptCounts {
 }
 
 /** In one order, so that two transactions with the same endpoints wait for each other instead of deadlocking. */
-const LOCK = 'select 1 from failure_streaks where endpoint_id = any($1) order by endpoint_id for update';
+const LOCK = 'select endpoint_id from failure_streaks where endpoint_id = any($1) order by endpoint_id for update';
 
 const END = `
-with ended as (
-  delete from failure_streaks f using unnest($1::uuid[], $3::text[]) as x(endpoint_id, url), endpoints e
-  where f.endpoint_id = x.endpoint_id and e.id = x.endpoint_id and e.url = x.url
+with locked as materialized (${LOCK}), ended as (
+  delete from failure_streaks f using locked l, unnest($1::uuid[], $3::text[]) as x(endpoint_id, url), endpoints e
+  where f.endpoint_id = l.endpoint_id and x.endpoint_id = l.endpoint_id and e.id = l.endpoint_id and e.url = x.url
   returning f.endpoint_id, f.next_probe_at
 )
 insert into endpoint_changes (environment_id, endpoint_id, kind, status, changed_at)
