@@ -53,6 +53,8 @@ export interface Config {
   trustedProxies: number;
   /** Origins whose pages may ask, or `*` for any. */
   corsOrigins: string[];
+  /** Origins whose pages may show `/embed` of the dashboard in a frame. */
+  embedOrigins: string[];
   /** Whether clients may ask for the schema, are told of names like those that they got wrong, and have GraphiQL. */
   introspection: boolean;
   /** Whether browsers reach Posthorn over TLS only. */
@@ -243,6 +245,12 @@ const environmentSchema = z.object({
       'must be * or origins separated by commas, for example https://app.example.com,http://localhost:3000',
     )
     .optional(),
+  POSTHORN_EMBED_ORIGINS: commaSeparated
+    .refine(
+      (parts) => parts.every(isOrigin),
+      'must be origins separated by commas, for example https://app.example.com,http://localhost:3000',
+    )
+    .default([]),
   POSTHORN_INTROSPECTION: onOrOff,
   POSTHORN_BEHIND_TLS: onOrOff,
   NODE_ENV: z.string().optional(),
@@ -319,6 +327,7 @@ function toConfig(env: Environment): Config {
     requestsPerSecondMax: env.POSTHORN_REQUESTS_PER_SECOND || null,
     trustedProxies: env.POSTHORN_TRUST_PROXY,
     corsOrigins: env.POSTHORN_CORS_ORIGINS ?? (production ? [] : ['*']),
+    embedOrigins: env.POSTHORN_EMBED_ORIGINS,
     introspection: env.POSTHORN_INTROSPECTION ?? !production,
     behindTls: env.POSTHORN_BEHIND_TLS ?? false,
   };

@@ -1,4 +1,5 @@
 import { Authenticator } from './access/authenticate.ts';
+import { SignInTokens } from './access/sign-in-tokens.ts';
 import { type Config, readProcessConfig } from './config.ts';
 import { Courier } from './deliver/courier.ts';
 import { Dispatcher } from './deliver/dispatcher.ts';
@@ -42,6 +43,8 @@ export interface Posthorn {
   databaseUrl: string;
   /** The operator's key, where this start made it; null: it was given, or made before. */
   newRootKey: string | null;
+  /** A link that signs the operator in to the dashboard, once; null: in production, where keys alone do, and in a worker. */
+  signInUrl: string | null;
   /** Lets attempts in flight finish and stops everything. @returns false where the time for that ran out */
   stop(): Promise<boolean>;
 }
@@ -163,10 +166,12 @@ async function startParts(
       log,
     };
   }
+  const signInTokens = new SignInTokens();
   const server = await startHttpServer({
     host: config.host,
     port: config.port,
     services,
+    signInTokens,
     limits: config,
     checkReady: async () => void (await pool.query('select 1')),
     log,
@@ -176,6 +181,8 @@ async function startParts(
     url: server.url,
     databaseUrl,
     newRootKey,
+    signInUrl:
+      config.production || !rootKey || !services ? null : `${server.url}/sign-in#${signInTokens.make(rootKey)}`,
     stop: async () => {
       await stopAll();
       return hasFinished;
@@ -214,11 +221,16 @@ async function runProcess() {
   }
 }
 
-function welcome({ url, newRootKey }: Posthorn, { dataDir }: Config) {
+function welcome({ url, newRootKey, signInUrl }: Posthorn, { dataDir }: Config) {
   const key = newRootKey
     ? `Operator key:  ${newRootKey}\n               Shown this once; it is also kept in ${dataDir}/keys.json.`
     : `Operator key:  as at the first start, or as POSTHORN_ROOT_KEY sets it.`;
-  process.stderr.write(`\nPosthorn is ready.\nGraphQL:       ${url}/graphql\n${key}\nStop with Ctrl-C.\n\n`);
+  const dashboard = signInUrl
+    ? `Dashboard:     ${signInUrl}\n               Signs you in once, within an hour. Later, sign in with the key.\n`
+    : '';
+  process.stderr.write(
+    `\nPosthorn is ready.\n${dashboard}GraphQL:       ${url}/graphql\n${key}\nStop with Ctrl-C.\n\n`,
+  );
 }
 
 /** The first signal stops in order, the second at once. */

@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { SignInTokens } from '../access/sign-in-tokens.ts';
 import { StartupError } from '../errors.ts';
 import type { Services } from '../graphql/context.ts';
 import type { Log } from '../log.ts';
 import { setAnswerHeaders } from './answer-headers.ts';
+import { makeDashboard } from './dashboard-files.ts';
 import { Gate } from './gate.ts';
 import { GRAPHQL_PATH, makeGraphqlHandler } from './graphql-handler.ts';
 import type { OperationLimits } from './operation-limits.ts';
@@ -31,6 +33,7 @@ export interface HttpServerOptions {
   port: number;
   /** Null: a worker, which answers health checks only. */
   services: Services | null;
+  signInTokens: SignInTokens;
   /** From the configuration, as it stands. */
   limits: RequestLimits;
   /** Rejects while Posthorn can't do its work. */
@@ -43,6 +46,7 @@ export interface RequestLimits extends SessionLimits, OperationLimits {
   requestsPerSecondMax: number | null;
   trustedProxies: number;
   corsOrigins: string[];
+  embedOrigins: string[];
   behindTls: boolean;
 }
 
@@ -76,6 +80,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       return void graphql.handler(request, response, { requestId });
     }
     if (path === SESSION_PATH && graphql) return void serveSession(request, response, graphql.session);
+    if (graphql?.serveDashboard(request, response)) return;
     answer(response, 404, `There is nothing here. GraphQL is at ${GRAPHQL_PATH}.`);
   });
   const closeSockets = graphql && serveWebsockets({ server, log, introspection: limits.introspection, ...graphql });
@@ -100,12 +105,13 @@ function openServer({ requestTimeoutMs }: RequestLimits, serve: RequestListener)
   return Object.assign(createServer(options, serve), { maxHeadersCount: HEADERS_MAX, maxConnections: CONNECTIONS_MAX });
 }
 
-function makeGraphqlParts(services: Services, { log, limits }: HttpServerOptions) {
+function makeGraphqlParts(services: Services, { signInTokens, log, limits }: HttpServerOptions) {
   const { authenticator } = services;
   const sessions = new Sessions({ authenticator, log, ...limits });
   const gate = new Gate({ authenticator, ...limits });
   const handler = makeGraphqlHandler({ services, sessions, gate, log, limits, corsOrigins: limits.corsOrigins });
-  return { sessions, gate, handler, session: { authenticator, gate, behindTls: limits.behindTls, log } };
+  const session = { authenticator, signInTokens, gate, behindTls: limits.behindTls, log };
+  return { sessions, gate, handler, session, serveDashboard: makeDashboard(limits) };
 }
 
 async function listen(server: Server, { host, port }: HttpServerOptions) {

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { z } from 'zod';
 import type { Authenticator } from '../access/authenticate.ts';
+import type { SignInTokens } from '../access/sign-in-tokens.ts';
 import { RequestError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Gate } from './gate.ts';
@@ -13,7 +14,7 @@ export const SESSION_PATH = '/session';
 /** Largest request: a key and what is around it. */
 const SESSION_BYTES_MAX = 8_192;
 
-const bodySchema = z.object({ key: z.string().min(1) });
+const bodySchema = z.union([z.object({ key: z.string().min(1) }), z.object({ token: z.string().min(1) })]);
 
 /** What is answered beside JSON. */
 interface Answer {
@@ -24,6 +25,7 @@ interface Answer {
 
 export interface SessionRoutesOptions {
   authenticator: Authenticator;
+  signInTokens: SignInTokens;
   gate: Gate;
   /** All that comes came over https. */
   behindTls: boolean;
@@ -31,8 +33,9 @@ export interface SessionRoutesOptions {
 }
 
 /**
- * Signs pages of this host in and out. `POST` takes `{ "key": … }`, an API key or a browser token, and answers 200 with
- * `expiresAt` and the cookie of a session; `DELETE` takes the cookie away.
+ * Signs pages of this host in and out. `POST` takes `{ "key": … }`, an API key or a browser token, or `{ "token": … }`
+ * from a link that signs in once, and answers 200 with `expiresAt` and the cookie of a session; `DELETE` takes the cookie
+ * away.
  */
 export async function serveSession(
   request: IncomingMessage,
@@ -65,7 +68,7 @@ async function answerSession(request: IncomingMessage, options: SessionRoutesOpt
 async function signIn(
   request: IncomingMessage,
   header: Headers,
-  { authenticator, gate, behindTls }: SessionRoutesOptions,
+  { authenticator, signInTokens, gate, behindTls }: SessionRoutesOptions,
 ): Promise<Answer> {
   const secure = behindTls || isSecure(header);
   if (!secure && !isLoopback(header)) {
@@ -79,13 +82,23 @@ async function signIn(
   const body = bodySchema.safeParse(await json(request).catch(() => null));
   if (!body.success) return refuse(400, 'Send {"key": "…"} with an API key or a browser token.');
   try {
-    const { key } = body.data;
-    const { session, expiresAt } = await gate.guard(key, request, () => authenticator.openSession(key));
+    const given = body.data;
+    const secret = 'key' in given ? given.key : given.token;
+    const { session, expiresAt } = await gate.guard(secret, request, () =>
+      authenticator.openSession('key' in given ? given.key : redeem(signInTokens, given.token)),
+    );
     return { status: 200, body: { expiresAt }, cookies: [writeCookie(session, { expiresAt, isSecure: secure })] };
   } catch (error) {
     if (error instanceof RequestError) return refuse(error.code === 'RATE_LIMITED' ? 429 : 401, error.message);
     throw error;
   }
+}
+
+/** @throws {RequestError} UNAUTHENTICATED */
+function redeem(signInTokens: SignInTokens, token: string): string {
+  const key = signInTokens.redeem(token);
+  if (key !== null) return key;
+  throw new RequestError('UNAUTHENTICATED', 'This link was used before, or is too old. Sign in with an API key.');
 }
 
 const refuse = (status: number, message: string): Answer => ({ status, body: { message } });

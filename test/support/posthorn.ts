@@ -81,6 +81,7 @@ export class TestBed {
       requestsPerSecondMax: 1_000,
       trustedProxies: 0,
       corsOrigins: ['*'],
+      embedOrigins: [],
       introspection: true,
       behindTls: false,
       ...this.#overrides,

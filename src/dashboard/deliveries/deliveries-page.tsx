@@ -1,0 +1,56 @@
+import { Button, Group, Paper, Stack, Title } from '@mantine/core';
+import { useDisclosure, useMediaQuery } from '@mantine/hooks';
+import { IconFilter } from '@tabler/icons-react';
+import { useMemo } from 'react';
+import { Link, useSearchParams } from 'wouter';
+import { readDeliveryFilter } from './delivery-filter.ts';
+import { DeliveryTable, NoDeliveries } from './delivery-table.tsx';
+import { FilterBar } from './filter-bar.tsx';
+
+/** All deliveries, live, with filters that stand in the address. */
+export default function DeliveriesPage() {
+  const [params, setParams] = useSearchParams();
+  const filter = useMemo(() => readDeliveryFilter(params), [params]);
+  const isNarrow = useMediaQuery('(max-width: 48em)');
+  const [isOpen, { toggle }] = useDisclosure();
+  const isFiltered = Object.keys(filter).length > 0;
+  return (
+    <Stack gap="sm">
+      <Group justify="space-between">
+        <Title order={1} size="h3">
+          Deliveries
+        </Title>
+        {isNarrow && (
+          <Button
+            size="xs"
+            variant="default"
+            leftSection={<IconFilter size={14} />}
+            onClick={toggle}
+            aria-expanded={isOpen}
+          >
+            Filters{isFiltered ? ` (${Object.keys(filter).length})` : ''}
+          </Button>
+        )}
+      </Group>
+      {(!isNarrow || isOpen) && <FilterBar params={params} setParams={setParams} />}
+      <Paper withBorder style={{ overflow: 'hidden' }}>
+        <DeliveryTable
+          filter={filter}
+          maxHeight="calc(100dvh - 220px)"
+          empty={
+            <NoDeliveries>
+              {isFiltered ? (
+                'None fits these filters. Take one away, or wait: what fits shows up here.'
+              ) : (
+                <>
+                  Nothing was delivered yet. <Link to="/events?publish">Publish an event</Link>, and its deliveries show
+                  up here.
+                </>
+              )}
+            </NoDeliveries>
+          }
+        />
+      </Paper>
+    </Stack>
+  );
+}

@@ -1,0 +1,31 @@
+import { Client, type CombinedError, cacheExchange, fetchExchange, mapExchange } from 'urql';
+import { accessHeaders } from '../session/access.ts';
+
+/** Tells that the server no longer knows who asks. */
+export const signedOut = new EventTarget();
+
+const isSignedOut = ({ response, graphQLErrors }: CombinedError) =>
+  response?.status === 401 || graphQLErrors.some(({ extensions }) => extensions.code === 'UNAUTHENTICATED');
+
+/** Queries and mutations, over HTTP. What was read before is shown at once, and read again. */
+export const client = new Client({
+  url: '/graphql',
+  preferGetMethod: false,
+  requestPolicy: 'cache-and-network',
+  fetchOptions: () => ({ headers: accessHeaders(), credentials: 'same-origin' }),
+  exchanges: [
+    mapExchange({
+      onError: (error) => {
+        if (isSignedOut(error)) signedOut.dispatchEvent(new Event('signed-out'));
+      },
+    }),
+    cacheExchange,
+    fetchExchange,
+  ],
+});
+
+/** What went wrong, for people. */
+export function describeError({ networkError, graphQLErrors }: CombinedError): string {
+  if (graphQLErrors.length > 0) return graphQLErrors.map(({ message }) => message).join(' ');
+  return networkError ? "Posthorn can't be reached. It may be restarting, or your connection is down." : 'That failed.';
+}

@@ -1,0 +1,93 @@
+import { Anchor, Group, ScrollArea, Stack, Text } from '@mantine/core';
+import { IconActivity } from '@tabler/icons-react';
+import { useEffect, useState } from 'react';
+import { Link } from 'wouter';
+import { describeAttemptError } from '../deliveries/attempt-words.ts';
+import { EmptyState } from '../elements/notices.tsx';
+import { Panel } from '../elements/panel.tsx';
+import { StatusBadge } from '../elements/status-badge.tsx';
+import { Ago } from '../elements/time.tsx';
+import {
+  LatestChangesDocument,
+  type LatestChangesSubscription,
+  LatestDeliveriesDocument,
+  type LatestDeliveriesQuery,
+} from '../generated/documents.ts';
+import { client } from '../graphql/client.ts';
+import { useFollow } from '../live/follow.ts';
+
+const SHOWN = 30;
+
+type Change = LatestChangesSubscription['deliveryChanges']['changes'][number];
+
+/** The newest deliveries as they stand, until something happens. */
+const toChanges = ({ deliveries }: LatestDeliveriesQuery): Change[] =>
+  deliveries.edges.map(({ node: { id, status, updatedAt, event, endpoint, lastAttempt } }) => ({
+    ...{ status, previousStatus: null, changedAt: updatedAt, attempt: lastAttempt },
+    delivery: { id, event, endpoint },
+  }));
+
+/** What happens, as it happens. */
+export function LatestChanges() {
+  const [changes, setChanges] = useState<Change[] | null>(null);
+  useEffect(() => {
+    void client
+      .query(LatestDeliveriesDocument, {}, { requestPolicy: 'network-only' })
+      .toPromise()
+      .then(({ data }) => data && setChanges((now) => (now?.length ? now : toChanges(data))));
+  }, []);
+  useFollow(
+    LatestChangesDocument,
+    {},
+    {
+      onData: ({ deliveryChanges }) =>
+        setChanges((now) => [...deliveryChanges.changes.toReversed(), ...(now ?? [])].slice(0, SHOWN)),
+    },
+  );
+  return (
+    <Panel title="Latest changes">
+      {changes?.length === 0 ? (
+        <EmptyState icon={IconActivity} title="Nothing has happened yet">
+          <Link to="/events?publish">Publish an event</Link>, and watch it here.
+        </EmptyState>
+      ) : (
+        <ScrollArea.Autosize
+          mah={420}
+          type="auto"
+          viewportProps={{ tabIndex: 0, role: 'log', 'aria-label': 'Latest changes' }}
+        >
+          <Stack gap={10} pr="xs">
+            {changes?.map((change) => (
+              <ChangeLine key={`${change.delivery.id} ${change.status} ${change.changedAt}`} change={change} />
+            ))}
+          </Stack>
+        </ScrollArea.Autosize>
+      )}
+    </Panel>
+  );
+}
+
+function ChangeLine({ change: { delivery, status, attempt, changedAt } }: { change: Change }) {
+  return (
+    <div>
+      <Group justify="space-between" wrap="nowrap" gap="xs">
+        <Anchor component={Link} to={`/deliveries/${delivery.id}`} size="sm" fw={550} className="cut">
+          {delivery.event.type}
+        </Anchor>
+        <StatusBadge status={status} />
+      </Group>
+      <Group justify="space-between" wrap="nowrap" gap="xs">
+        <Text size="xs" c="dimmed" className="cut">
+          {delivery.endpoint.name}
+          {attempt && `, attempt ${attempt.number}: ${describeAttempt(attempt)}`}
+        </Text>
+        <Text size="xs" c="dimmed" component="span">
+          <Ago at={changedAt} />
+        </Text>
+      </Group>
+    </div>
+  );
+}
+
+const describeAttempt = ({ responseStatus, error }: NonNullable<Change['attempt']>): string =>
+  responseStatus !== null ? String(responseStatus) : error ? describeAttemptError(error.code) : 'recorded';
