@@ -1,6 +1,7 @@
 import 'uplot/dist/uPlot.min.css';
 import { useComputedColorScheme } from '@mantine/core';
 import { useElementSize } from '@mantine/hooks';
+import dayjs from 'dayjs';
 import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import classes from './time-chart.module.css';
@@ -22,6 +23,8 @@ export interface TimeChartProps {
   series: Series[];
   /** Writes a value of the axis. */
   format: (value: number) => string;
+  /** Ends of the time axis, as the times; left out: as the times are. */
+  range?: [from: number, to: number];
   /** @default 190 */
   height?: number;
 }
@@ -32,13 +35,13 @@ const INK = {
 };
 
 /** Series over time. New values move in without the chart being made anew. */
-export function TimeChart({ label, times, series, format, height = 190 }: TimeChartProps) {
+export function TimeChart({ label, times, series, format, range, height = 190 }: TimeChartProps) {
   const { ref: frame, width } = useElementSize();
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const scheme = useComputedColorScheme('light');
-  const writer = useRef(format);
-  writer.current = format;
+  const latestProps = useRef({ format, range });
+  latestProps.current = { format, range };
   const shape = series.map(({ label, color }) => `${label} ${color}`).join();
   const data = [times, ...series.map(({ values }) => values)] as uPlot.AlignedData;
   const latest = useRef({ data, series });
@@ -53,7 +56,8 @@ export function TimeChart({ label, times, series, format, height = 190 }: TimeCh
         ink: INK[scheme],
         width,
         height,
-        format: (value) => writer.current(value),
+        format: (value) => latestProps.current.format(value),
+        range: () => latestProps.current.range,
       }),
       latest.current.data,
       place.current,
@@ -99,9 +103,20 @@ interface OptionsInput {
   width: number;
   height: number;
   format: (value: number) => string;
+  range: () => [number, number] | undefined;
 }
 
-function makeOptions({ series, ink, width, height, format }: OptionsInput): uPlot.Options {
+const DAY_SECONDS = 86_400;
+
+/** Times of day, and days where the axis is longer than one. */
+function describeTimes(times: number[]): string[] {
+  const length = (times.at(-1) ?? 0) - (times[0] ?? 0);
+  const step = (times[1] ?? 0) - (times[0] ?? 0);
+  const format = length > DAY_SECONDS ? 'D MMM HH:mm' : step > 0 && step < 60 ? 'HH:mm:ss' : 'HH:mm';
+  return times.map((time) => dayjs.unix(time).format(format));
+}
+
+function makeOptions({ series, ink, width, height, format, range }: OptionsInput): uPlot.Options {
   const axis: uPlot.Axis = {
     stroke: ink.text,
     font: '11px Inter, system-ui, sans-serif',
@@ -115,9 +130,12 @@ function makeOptions({ series, ink, width, height, format }: OptionsInput): uPlo
     legend: { show: false },
     cursor: { y: false, points: { size: 6 } },
     // From nothing, and never flat: a chart without values still has an axis.
-    scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.08, 1)] } },
+    scales: {
+      x: { range: (_, min, max) => range() ?? [min, max] },
+      y: { range: (_, __, max) => [0, Math.max(max * 1.08, 1)] },
+    },
     axes: [
-      { ...axis, space: 70 },
+      { ...axis, size: 28, space: 64, values: (_, splits) => describeTimes(splits) },
       { ...axis, size: 58, values: (_, splits) => splits.map(format) },
     ],
     series: [
@@ -127,7 +145,7 @@ function makeOptions({ series, ink, width, height, format }: OptionsInput): uPlo
         stroke: color,
         width: 1.75,
         ...(isArea && { fill: `${color}22` }),
-        points: { show: false },
+        points: { size: 4 },
         value: (_: uPlot, value: number | null) => (value === null ? '–' : format(value)),
       })),
     ],

@@ -41,7 +41,7 @@ export function EndpointOverview({ endpoint }: { endpoint: EndpointPartsFragment
       </Panel>
       {error && !stats && <ErrorNotice error={error} />}
       <StatTiles total={stats?.total ?? null} waiting={health.waiting} oldestWaitingAt={health.oldestWaitingAt} />
-      <StatsCharts points={stats?.buckets ?? []} />
+      <StatsCharts points={stats?.buckets ?? []} seconds={WINDOW_MS / 1_000} />
       <Panel title="What it is">
         <EndpointFacts endpoint={endpoint} />
       </Panel>

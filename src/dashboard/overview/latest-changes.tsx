@@ -54,9 +54,10 @@ export function LatestChanges() {
         <ScrollArea.Autosize
           mah={420}
           type="auto"
+          offsetScrollbars="y"
           viewportProps={{ tabIndex: 0, role: 'log', 'aria-label': 'Latest changes' }}
         >
-          <Stack gap={10} pr="xs">
+          <Stack gap={10}>
             {changes?.map((change) => (
               <ChangeLine key={`${change.delivery.id} ${change.status} ${change.changedAt}`} change={change} />
             ))}

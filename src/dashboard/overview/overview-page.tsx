@@ -29,7 +29,7 @@ export default function OverviewPage() {
       </Group>
       {error && points.length === 0 && <ErrorNotice error={error} />}
       <StatTiles {...numbers} />
-      <StatsCharts points={points} />
+      <StatsCharts points={points} seconds={chosen.seconds} />
       <Grid gap="md">
         <Grid.Col span={{ base: 12, md: 6 }}>
           <TroubledEndpoints />

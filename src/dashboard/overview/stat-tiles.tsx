@@ -48,7 +48,7 @@ export function StatTiles({ total, waiting, oldestWaitingAt }: StatTilesProps) {
       <Tile
         name="Attempt, p95"
         value={durations ? describeDuration(durations.p95) : '–'}
-        note={durations && `p50 ${describeDuration(durations.p50)}, p99 ${describeDuration(durations.p99)}`}
+        note={durations && `p99 ${describeDuration(durations.p99)}`}
       />
     </SimpleGrid>
   );

@@ -14,16 +14,36 @@ const describeRate = (rate: number): string => {
   return `${rate.toLocaleString('en', { maximumFractionDigits: digits })}/s`;
 };
 
+export interface StatsChartsProps {
+  points: StatsPointFragment[];
+  /** Length of the time axis, which ends now. */
+  seconds: number;
+}
+
 /** What happens, and how long attempts take, over time. */
-export function StatsCharts({ points }: { points: StatsPointFragment[] }) {
+export function StatsCharts({ points, seconds }: StatsChartsProps) {
   const { times, flow, durations } = useMemo(() => toSeries(points), [points]);
+  const now = Date.now() / 1_000;
+  const range: [number, number] = [now - seconds, now];
   return (
     <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
       <Panel title="Deliveries a second">
-        <TimeChart label="Deliveries a second over time" times={times} series={flow} format={describeRate} />
+        <TimeChart
+          label="Deliveries a second over time"
+          times={times}
+          series={flow}
+          format={describeRate}
+          range={range}
+        />
       </Panel>
       <Panel title="Attempt duration">
-        <TimeChart label="Duration of attempts over time" times={times} series={durations} format={describeDuration} />
+        <TimeChart
+          label="Duration of attempts over time"
+          times={times}
+          series={durations}
+          format={describeDuration}
+          range={range}
+        />
       </Panel>
     </SimpleGrid>
   );

@@ -6,9 +6,9 @@ export interface StatsWindow {
   bucketSeconds: number;
 }
 
-/** The first is told each second while one looks; the others are history. */
+/** The first goes on each second while one looks; the others are history. */
 export const WINDOWS: StatsWindow[] = [
-  { value: 'now', label: 'Now', seconds: 300, bucketSeconds: 1 },
+  { value: 'now', label: 'Now', seconds: 300, bucketSeconds: 60 },
   { value: 'hour', label: 'Hour', seconds: 3_600, bucketSeconds: 60 },
   { value: 'day', label: 'Day', seconds: 86_400, bucketSeconds: 900 },
   { value: 'week', label: 'Week', seconds: 604_800, bucketSeconds: 7_200 },

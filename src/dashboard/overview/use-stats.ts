@@ -1,7 +1,8 @@
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useState } from 'react';
 import { type CombinedError, useQuery } from 'urql';
 import {
   StatsHistoryDocument,
+  type StatsHistoryQuery,
   type StatsPointFragment,
   StatsTicksDocument,
   type StatsTicksSubscription,
@@ -26,46 +27,42 @@ export interface Stats {
 export function useStats(window: StatsWindow): Stats {
   const isNow = window.value === 'now';
   const ticks = useTicks(window.seconds);
-  const [{ data, error }, read] = useHistory(window, isNow);
-  useEffect(() => {
-    if (isNow) return;
-    const timer = setInterval(read, READ_MS);
-    return () => clearInterval(timer);
-  }, [isNow, read]);
+  const { history, error } = useHistory(window, isNow);
   const latest = ticks.at(-1);
-  const history = data?.deliveryStats;
   const waiting = latest?.waiting ?? history?.waiting ?? null;
   const oldestWaitingAt = (latest ?? history)?.oldestWaitingAt ?? null;
-  if (!isNow) {
-    return {
-      points: history?.buckets ?? [],
-      total: history?.total ?? null,
-      waiting,
-      oldestWaitingAt,
-      error: error ?? null,
-    };
-  }
-  const points = ticks.map(({ stats }) => stats);
-  return { points, total: latest ? sum(points) : null, waiting, oldestWaitingAt, error: null };
+  if (!isNow) return { points: history?.buckets ?? [], total: history?.total ?? null, waiting, oldestWaitingAt, error };
+  const points = joinPoints(history?.buckets ?? [], ticks, window);
+  return { points, total: history && sum(points), waiting, oldestWaitingAt, error };
 }
 
-function useHistory(window: StatsWindow, pause: boolean) {
-  const [from, setFrom] = useState(() => ({ window, at: beginningOf(window) }));
-  const at = from.window === window ? from.at : beginningOf(window);
-  const [result] = useQuery({
+/** Minutes up to when the page was opened, seconds from then on. */
+function joinPoints(minutes: StatsPointFragment[], ticks: Tick[], { seconds }: StatsWindow): StatsPointFragment[] {
+  const since = new Date(Date.now() - seconds * 1_000).toISOString();
+  const begin = ticks[0]?.stats.from ?? new Date().toISOString();
+  const points = [...minutes.filter(({ to }) => to <= begin), ...ticks.map(({ stats }) => stats)];
+  return points.filter(({ from }) => from >= since);
+}
+
+/** @param isOnce the window is read when it is chosen, and not again */
+function useHistory(window: StatsWindow, isOnce: boolean) {
+  const [asked, setAsked] = useState(() => ({ window, from: beginningOf(window) }));
+  if (asked.window !== window) setAsked({ window, from: beginningOf(window) });
+  const [{ data, error = null }] = useQuery({
     query: StatsHistoryDocument,
-    variables: { from: at, bucketSeconds: window.bucketSeconds },
-    pause,
+    variables: { from: asked.from, bucketSeconds: asked.window.bucketSeconds },
     requestPolicy: 'network-only',
   });
-  const read = useRef(() => {});
-  read.current = () => setFrom({ window, at: beginningOf(window) });
-  const readLatest = useRef(() => read.current()).current;
+  useEffect(() => {
+    if (isOnce) return;
+    const timer = setInterval(() => setAsked({ window, from: beginningOf(window) }), READ_MS);
+    return () => clearInterval(timer);
+  }, [window, isOnce]);
   // While the next answer is on its way, the last one stays.
-  const last = useRef<{ window: StatsWindow; data: typeof result.data }>(undefined);
-  if (result.data) last.current = { window, data: result.data };
-  const data = result.data ?? (last.current?.window === window ? last.current.data : undefined);
-  return [{ data, error: result.error }, readLatest] as const;
+  const [shown, setShown] = useState<{ window: StatsWindow; data: StatsHistoryQuery } | null>(null);
+  if (data && data !== shown?.data) setShown({ window, data });
+  const history = (data ?? (shown?.window === window ? shown.data : null))?.deliveryStats ?? null;
+  return { history, error };
 }
 
 type Tick = StatsTicksSubscription['deliveryStats'];

@@ -1,0 +1,270 @@
+import { execFileSync } from 'node:child_process';
+import type { Page } from 'playwright-core';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { HAS_BROWSER, useBrowser } from '../support/browser.ts';
+import { until, useTestBed } from '../support/posthorn.ts';
+import { useReceiver } from '../support/receiver.ts';
+
+/** No retry comes between a failure and what a person does. */
+const LATER = { maxRetries: 3, delaysSeconds: [3_600] };
+
+describe.runIf(HAS_BROWSER)('the list of deliveries', () => {
+  const bed = useTestBed();
+  const receiver = useReceiver();
+  const { openPage } = useBrowser(() => bed.url);
+
+  let key: string;
+  beforeEach(async () => {
+    ({ key } = await bed.createTenant('acme'));
+    receiver.answer = ({ path }) => ({ status: path.startsWith('/bad') ? 500 : 200 });
+  });
+
+  const createEndpoint = (path: string, eventTypes: string[]) =>
+    bed.createEndpoint({ url: receiver.url(path), name: path, eventTypes, retryPolicy: LATER }, { key });
+
+  /** Publishes so many events. @returns IDs of their deliveries, oldest first */
+  async function publish(type: string, count = 1): Promise<string[]> {
+    const ids: string[] = [];
+    for (let index = 0; index < count; index += 1) {
+      const { deliveryIds } = await bed.publish({ type, sourceKey: `${type}-${index}` }, { key });
+      ids.push(...deliveryIds);
+    }
+    return ids;
+  }
+
+  const rows = (page: Page) => page.locator('tr[data-delivery]');
+  const row = (page: Page, id: string) => page.locator(`tr[data-delivery="${id}"]`);
+
+  it('changes rows in place, and announces new ones without moving what one reads', async () => {
+    await createEndpoint('/bad', ['thing.*']);
+    const [first = ''] = await publish('thing.happened');
+    const page = await openPage({ key, path: '/deliveries' });
+    await row(page, first).getByText('Retrying').waitFor();
+    receiver.answer = () => ({ status: 200 });
+    await bed.ask(
+      `mutation ($id: ID!) { retryDelivery(input: { deliveryId: $id }) { __typename } }`,
+      { id: first },
+      { key },
+    );
+    await row(page, first).getByText('Delivered').waitFor();
+    const [second = ''] = await publish('thing.again');
+    await page.getByRole('button', { name: '1 new delivery' }).waitFor();
+    expect(await rows(page).count()).toBe(1);
+    await page.getByRole('button', { name: '1 new delivery' }).click();
+    await row(page, second).getByText('thing.again').waitFor();
+    expect(await rows(page).count()).toBe(2);
+  });
+
+  it('filters by what the address says, and writes filters into it', async () => {
+    await createEndpoint('/good', ['good.*']);
+    const bad = await createEndpoint('/bad', ['bad.*']);
+    const [good = ''] = await publish('good.thing');
+    const [failed = ''] = await publish('bad.thing');
+    const page = await openPage({ key, path: `/deliveries?endpoint=${bad.id}&status=RETRYING&response=500` });
+    await row(page, failed).waitFor();
+    expect(await rows(page).count()).toBe(1);
+    await page.getByRole('button', { name: 'Clear', exact: true }).click();
+    await row(page, good).waitFor();
+    expect(new URL(page.url()).search).toBe('');
+    await page.getByLabel('Source key').fill('good.thing-0');
+    await page.waitForURL(/sourceKey=good\.thing-0/);
+    await row(page, failed).waitFor({ state: 'detached' });
+    await row(page, good).waitFor();
+    await page.getByLabel('Source key').fill('nobody');
+    await page.getByText('None fits these filters').waitFor();
+  });
+
+  it('retries those that are selected, says how many before, and what became of them', async () => {
+    await createEndpoint('/bad', ['thing.*']);
+    const ids = await publish('thing.happened', 3);
+    for (const id of ids) await bed.waitForStatus(id, 'RETRYING').catch(() => {});
+    const page = await openPage({ key, path: '/deliveries' });
+    for (const id of ids.slice(0, 2)) await row(page, id).getByRole('checkbox').check();
+    receiver.answer = () => ({ status: 200 });
+    await page.getByRole('region', { name: 'Selection' }).getByRole('button', { name: 'Retry' }).click();
+    await page.getByText('Retry 2 deliveries? ').waitFor();
+    await page.getByRole('button', { name: 'Retry 2 deliveries' }).click();
+    await page.getByText('Retried 2 deliveries.').waitFor();
+    await page.getByRole('button', { name: 'Close' }).click();
+    for (const id of ids.slice(0, 2)) await row(page, id).getByText('Delivered').waitFor();
+    expect(
+      await row(page, ids[2] as string)
+        .getByText('Retrying')
+        .count(),
+    ).toBe(1);
+  });
+
+  it('cancels all that match a filter, however many pages they are', async () => {
+    const { id } = await createEndpoint('/bad', ['thing.*']);
+    await bed.ask(`mutation ($id: ID!) { pauseEndpoint(input: { endpointId: $id }) { __typename } }`, { id }, { key });
+    const events = Array.from({ length: 250 }, () => ({ type: 'thing.happened', payload: {} }));
+    await bed.ask(
+      `mutation ($events: [PublishEventInput!]!) { publishEvents(input: { events: $events }) { __typename } }`,
+      { events },
+      { key },
+    );
+    const page = await openPage({ key, path: '/deliveries?status=HELD' });
+    await rows(page).first().waitFor();
+    await page.getByLabel('Select all rows loaded').check();
+    await page.getByRole('button', { name: 'Select all that match' }).click();
+    await page.getByRole('button', { name: 'Cancel deliveries' }).click();
+    await page.getByRole('button', { name: 'Cancel 250 deliveries' }).click();
+    await page.getByText('Canceled 250 deliveries.').waitFor();
+    const count = await bed.ask(`{ deliveryCount(filter: { statuses: [CANCELED] }) }`, {}, { key });
+    expect(count).toBe(250);
+  });
+
+  it('scrolls through thousands of rows with few of them in the page', async () => {
+    await createEndpoint('/good', ['thing.*']);
+    const events = Array.from({ length: 1_000 }, () => ({ type: 'thing.happened', payload: {} }));
+    for (let part = 0; part < 2; part += 1) {
+      await bed.ask(
+        `mutation ($events: [PublishEventInput!]!) { publishEvents(input: { events: $events }) { __typename } }`,
+        { events },
+        { key },
+      );
+    }
+    const page = await openPage({ key, path: '/deliveries' });
+    await rows(page).first().waitFor();
+    const scroller = page.locator('table').locator('xpath=..');
+    await until(async () => {
+      await scroller.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+      return (await page.locator('table').getAttribute('aria-rowcount')) === '2001';
+    }, 'all rows to be loaded');
+    await page.locator('tr[aria-rowindex="2001"]').waitFor();
+    expect(await rows(page).count()).toBeLessThan(100);
+  });
+
+  it('is walked, selected, opened and retried by keys', async () => {
+    await createEndpoint('/bad', ['thing.*']);
+    const [older = '', newer = ''] = await publish('thing.happened', 2);
+    const page = await openPage({ key, path: '/deliveries' });
+    await row(page, newer).getByText('Retrying').waitFor();
+    await row(page, older).getByText('Retrying').waitFor();
+    await page.keyboard.press('j');
+    await page.keyboard.press('j');
+    expect(await row(page, older).getAttribute('data-active')).not.toBeNull();
+    await page.keyboard.press('x');
+    expect(await row(page, older).getByRole('checkbox').isChecked()).toBe(true);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('k');
+    receiver.answer = () => ({ status: 200 });
+    await page.keyboard.press('r');
+    await row(page, newer).getByText('Delivered').waitFor();
+    await page.keyboard.press('j');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`**/deliveries/${older}`);
+  });
+
+  it('is searched from anywhere with /', async () => {
+    await createEndpoint('/good', ['thing.*']);
+    const [id = ''] = await publish('thing.happened');
+    const { attempts } = await until(async () => {
+      const read = await bed.ask(
+        `query ($id: ID!) { delivery(id: $id) { attempts { edges { node { id } } } } }`,
+        { id },
+        { key },
+      );
+      return read.attempts.edges.length > 0 && read;
+    }, 'an attempt');
+    const page = await openPage({ key });
+    await page.keyboard.press('/');
+    await page.keyboard.type(attempts.edges[0].node.id);
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`**/deliveries/${id}?attempt=${attempts.edges[0].node.id}`);
+    await page.keyboard.press('/');
+    await page.keyboard.type('thing.happened');
+    await page.getByRole('option', { name: 'Deliveries of event type “thing.happened”' }).waitFor();
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/deliveries?type=thing.happened');
+    await row(page, id).waitFor();
+  });
+});
+
+describe.runIf(HAS_BROWSER)('one delivery', () => {
+  const bed = useTestBed();
+  const receiver = useReceiver();
+  const { openPage } = useBrowser(() => bed.url);
+
+  async function deliver(answer: { status: number; body?: string }, path = '/hook') {
+    receiver.answer = () => answer;
+    const { id: endpointId } = await bed.createEndpoint({
+      ...{ url: receiver.url(path), name: 'target', eventTypes: [`t${path.slice(1)}.*`], retryPolicy: LATER },
+      headers: { 'x-token': 'secret-of-mine' },
+    });
+    const published = await bed.publish({ type: `t${path.slice(1)}.done`, payload: { quote: "it's" } });
+    const id = published.deliveryIds[0] as string;
+    await bed.waitForStatus(id, 'RETRYING', 'DELIVERED', 'FAILED');
+    return { id, endpointId };
+  }
+
+  it('shows what was sent and answered, in words, and when the next attempt comes', async () => {
+    const { id } = await deliver({ status: 503, body: '{"busy":true}' }, '/shown');
+    const page = await openPage({ path: `/deliveries/${id}` });
+    await page.getByRole('heading', { name: 'tshown.done' }).waitFor();
+    await page.getByText('Answer 503').waitFor();
+    await page.getByText('Automatic retry 1 of 3').waitFor();
+    await page.getByText(/^in (59|1:0|0?5\d):?\d/).waitFor();
+    await page.getByText('hidden: it may be a secret').waitFor();
+    await page.getByRole('region', { name: 'Response body' }).getByText('busy').waitFor();
+    expect(await page.getByText('secret-of-mine').count()).toBe(0);
+  });
+
+  it('marks where an answer was cut', async () => {
+    const { id } = await deliver({ status: 500, body: 'x'.repeat(5_000) }, '/cut');
+    const page = await openPage({ path: `/deliveries/${id}` });
+    await page.getByText('Cut here: the first 4,096 bytes are kept.').waitFor();
+  });
+
+  it('is repeated by its curl command, to the letter', async () => {
+    const { id } = await deliver({ status: 200 }, '/curl');
+    const page = await openPage({ path: `/deliveries/${id}` });
+    const command = await page.getByRole('region', { name: 'curl command' }).innerText();
+    const [first] = receiver.requests;
+    execFileSync('sh', ['-c', `${command} -sS`]);
+    const again = receiver.requests.at(-1);
+    expect(receiver.requests.length).toBe(2);
+    expect(again?.body).toEqual(first?.body);
+    expect(again?.headers['webhook-signature']).toBe(first?.headers['webhook-signature']);
+    expect(again?.path).toBe(first?.path);
+  });
+
+  it('is retried with a button and with r, and shows the attempt as it is made', async () => {
+    const { id } = await deliver({ status: 500 }, '/again');
+    const page = await openPage({ path: `/deliveries/${id}` });
+    await page.getByText('Answer 500').waitFor();
+    await page.keyboard.press('r');
+    await page.getByText('Retry by hand after').waitFor();
+    receiver.answer = () => ({ status: 200 });
+    await page.getByRole('button', { name: 'Retry with the whole schedule' }).click();
+    await page.getByText('Answer 200').waitFor();
+    await page.getByText('Delivered', { exact: true }).first().waitFor();
+  });
+
+  it('says why it can not be retried or canceled', async () => {
+    const { id, endpointId } = await deliver({ status: 200 }, '/refused');
+    const pause = `mutation ($id: ID!) { disableEndpoint(input: { endpointId: $id }) { __typename } }`;
+    await bed.ask(pause, { id: endpointId });
+    const page = await openPage({ path: `/deliveries/${id}` });
+    const retry = page.getByRole('button', { name: 'Retry now' });
+    await retry.waitFor();
+    expect(await retry.getAttribute('aria-disabled')).toBe('true');
+    await retry.hover();
+    await page.getByRole('tooltip').getByText('Its endpoint is disabled: enable it first.').waitFor();
+    await page.getByRole('button', { name: 'Cancel' }).focus();
+    await page.getByRole('tooltip').getByText('It is at its end').waitFor();
+  });
+
+  it('is canceled', async () => {
+    const { id } = await deliver({ status: 500 }, '/canceled');
+    const page = await openPage({ path: `/deliveries/${id}` });
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByText('Canceled', { exact: true }).first().waitFor();
+    expect((await bed.readDelivery(id)).status).toBe('CANCELED');
+  });
+
+  it('that is not there says so', async () => {
+    const page = await openPage({ path: '/deliveries/dlv_01h455vb4pex5vsknk084sn02q' });
+    await page.getByText('There is no such delivery').waitFor();
+  });
+});
