@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { ENVIRONMENTS_MAX } from '../src/access/organizations.ts';
 import { readConfig } from '../src/config.ts';
 import * as cost from '../src/graphql/cost-limit.ts';
 import { PAGE_SIZE_MAX } from '../src/graphql/pages.ts';
@@ -33,6 +34,7 @@ const LIMITS: [what: string, number: number | null, setting?: string][] = [
   ['milliseconds until it is answered', config.operationTimeoutMs, 'POSTHORN_OPERATION_TIMEOUT_MS'],
   ['operations of a request', 1],
   ['items of a page', PAGE_SIZE_MAX],
+  ['environments of an organization', ENVIRONMENTS_MAX],
   ['bytes of a body', REQUEST_BYTES_MAX],
   ['bytes of a message', MESSAGE_BYTES_MAX],
   ['bytes of all headers', HEADER_BYTES_MAX],

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Tenant, until, useTestBed } from './support/posthorn.ts';
+import { ROOT_KEY, type Tenant, until, useTestBed } from './support/posthorn.ts';
 import { useReceiver } from './support/receiver.ts';
 
 const bed = useTestBed();
@@ -142,7 +142,29 @@ const CONNECTIONS: [name: string, open: (tenant: Tenant) => Promise<Connection>]
       return { read: readBelow(tenant, 'deliveries', 'attempts', id), add };
     },
   ],
+  [
+    'Environment.apiKeys',
+    async ({ organizationId }) => {
+      const { environment } = await bed.ask(
+        `mutation ($id: ID!) { createEnvironment(input: { organizationId: $id, name: "keyless" }) {
+          ... on CreateEnvironmentPayload { environment { id } } } }`,
+        { id: organizationId },
+      );
+      const add = async () => [await createKey(environment.id)];
+      const operator = { key: ROOT_KEY, organizationId, environmentId: environment.id };
+      return { read: readNested(operator, 'Environment', 'apiKeys', environment.id), add };
+    },
+  ],
 ];
+
+async function createKey(environmentId: string): Promise<string> {
+  const answer = await bed.ask(
+    `mutation ($id: ID!) { createApiKey(input: { environmentId: $id, name: "key", scopes: [EVENTS_PUBLISH] }) {
+      ... on CreateApiKeyPayload { apiKey { id } } } }`,
+    { id: environmentId },
+  );
+  return answer.apiKey.id;
+}
 
 /** Makes one more endpoint for an event that was published, and ends its delivery, which nothing takes. */
 async function addDelivery(tenant: Tenant, eventId: string): Promise<string[]> {

@@ -30,6 +30,8 @@ interface Given {
   /** The same for what is not there; left out: the slot names nothing that others could have. */
   nothing?: (foreign: unknown) => unknown;
   kind?: WorldKind;
+  /** A place in a list of these. */
+  placeOf?: WorldKind;
 }
 
 const idOf = (kind: WorldKind): Given => ({
@@ -38,6 +40,7 @@ const idOf = (kind: WorldKind): Given => ({
   nothing: () => nothingOf(kind),
 });
 const cursorOf = (kind: WorldKind): Given => ({
+  placeOf: kind,
   of: ({ ids }) => toCursor(ids[kind]),
   nothing: (foreign) => toCursor(besideOf(Buffer.from(String(foreign), 'base64url').toString())),
 });
@@ -74,6 +77,10 @@ const GIVEN: Record<string, Given> = {
   'Query.endpoints(before)': cursorOf('ep'),
   'Query.events(after)': cursorOf('evt'),
   'Query.events(before)': cursorOf('evt'),
+  'Query.organizations(after)': cursorOf('org'),
+  'Query.organizations(before)': cursorOf('org'),
+  'Environment.apiKeys(after)': cursorOf('key'),
+  'Environment.apiKeys(before)': cursorOf('key'),
   'Subscription.deliveryChanges(after)': LIVE_CURSOR,
   'Subscription.eventChanges(after)': LIVE_CURSOR,
   'Subscription.endpointChanges(after)': LIVE_CURSOR,
@@ -142,6 +149,9 @@ const IN_PLACE_OF: Record<string, string> = {
 /** Fields that tell of an ID without saying it: where nothing happens, they have numbers only. */
 const SAYS_NO_IDS = ['Subscription.deliveryStats'];
 
+/** Fields that are refused to browser tokens wherever they stand. */
+const NOT_FOR_TOKENS = ['Environment.apiKeys'];
+
 const ANY_ID = 'Query.node(id)';
 const KINDS = Object.values(ID_PREFIXES) satisfies WorldKind[];
 
@@ -176,7 +186,7 @@ beforeAll(async () => {
   const mine = await bed.createTenant('tenant aardvark');
   const theirs = await bed.createTenant('tenant cougar');
   const made = await bed.ask(
-    `mutation ($id: ID!) { createEnvironment(input: { organizationId: $id, name: "environment dingo" }) {
+    `mutation ($id: ID!) { createEnvironment(input: { organizationId: $id, name: "environment beside" }) {
       ... on CreateEnvironmentPayload { environment { id } } } }`,
     { id: mine.organizationId },
     { key: mine.key },
@@ -256,7 +266,7 @@ const covered = new Set<string>();
 const given = new Set<string>();
 
 async function run(root: Root, values: Map<string, unknown>, key: string): Promise<Answer> {
-  const { query, variables } = walk.build(root, values);
+  const { query, variables } = walk.build(root, values, key.startsWith('pht_') ? NOT_FOR_TOKENS : []);
   for (const coordinate of values.keys()) given.add(coordinate);
   const answer =
     root.operation === 'subscription' ? await follow(query, variables, key) : await ask(query, variables, key);
@@ -394,8 +404,9 @@ describe.each(VIEWS)('%s:', (_, makeView) => {
       const base = baseOf(root, own);
       const [env, ep] = [uuidOf(own.ids.env), uuidOf(own.ids.ep)];
       for (const slot of slotsByRoot.get(coordinate) ?? []) {
-        for (const { of, nothing, kind } of givensOf(slot)) {
-          if (!nothing || (kind && shared.includes(kind))) continue;
+        for (const { of, nothing, kind, placeOf } of givensOf(slot)) {
+          const about = kind ?? placeOf;
+          if (!nothing || (about && shared.includes(about))) continue;
           const before = isMutation ? await readRows() : null;
           const [theirs, none] = [of(foreign), nothing(of(foreign))];
           const answer = await run(root, withValue(base, slot, theirs), key);
@@ -407,6 +418,25 @@ describe.each(VIEWS)('%s:', (_, makeView) => {
       }
     },
   );
+});
+
+describe('the API keys of an environment', () => {
+  const KEYS = '__typename apiKeys { __typename edges { __typename cursor node { __typename id name } } }';
+
+  it.each(VIEWS.slice(0, 2))('%s: are those of the own environment, and no others', async (_, makeView) => {
+    const { key, own, foreign, unseen } = makeView();
+    const answer = await ask(`{ viewer { organization { environments { ${KEYS} } } } }`, {}, key);
+    findCovered(answer.data, covered);
+    expect(JSON.stringify(answer)).toContain(own.ids.key);
+    expectNothingOf(unseen, answer);
+    const query = `query ($id: ID!) { node(id: $id) { ... on Environment { ${KEYS} } } }`;
+    expectNothingOf(unseen, await ask(query, { id: foreign.ids.env }, key), foreign.ids.env);
+  });
+
+  it('are refused to a browser token', async () => {
+    const { errors } = await ask(`{ viewer { environment { ${KEYS} } } }`, {}, tokens.ofFirst);
+    expect(errors?.map(({ extensions }) => extensions?.code)).toEqual(['FORBIDDEN']);
+  });
 });
 
 /** What mutations are tried in, for they change it: a tenant of its own, with two endpoints. */
