@@ -244,6 +244,7 @@ const FIELDS: [field: string, scopes: string[], document: string][] = [
   ['Query.events', READ, '{ events { edges { node { id } } } }'],
   ['Query.delivery', READ, '{ delivery(id: "DLV") { id } }'],
   ['Query.deliveries', READ, '{ deliveries { edges { node { id } } } }'],
+  ['Query.deliveryCount', READ, '{ deliveryCount }'],
   ['Query.deliveryAttempt', READ, '{ deliveryAttempt(id: "ATT") { id } }'],
   ['Query.deliveryAttempts', READ, '{ deliveryAttempts { edges { node { id } } } }'],
   ['Query.deliveryStats', ['DELIVERIES_READ'], '{ deliveryStats { waiting endpoints { endpoint { id } } } }'],
@@ -293,6 +294,8 @@ const FIELDS: [field: string, scopes: string[], document: string][] = [
       ['retryEvent', 'DELIVERIES_RETRY', `eventId: "evt_${NO}"`],
       ['recordDeliveryAttempt', 'DELIVERIES_RETRY', `deliveryId: "dlv_${NO}", status: DELIVERED`],
       ['cancelDelivery', 'DELIVERIES_RETRY', `deliveryId: "dlv_${NO}"`],
+      ['retryDeliveries', 'DELIVERIES_RETRY', `filter: { ids: ["dlv_${NO}"] }`],
+      ['cancelDeliveries', 'DELIVERIES_RETRY', `filter: { ids: ["dlv_${NO}"] }`],
     ] as const
   ).map(([name, scope, input]): [string, string[], string] => [
     `Mutation.${name}`,

@@ -1,4 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { decodeId } from '../src/domain/ids.ts';
+import { DELIVERY_COUNT_MAX } from '../src/graphql/delivery.ts';
 import { ROOT_KEY, type Tenant, until, useTestBed } from './support/posthorn.ts';
 import { useReceiver } from './support/receiver.ts';
 
@@ -428,6 +430,7 @@ describe('filters', () => {
     deliveryAttempts: 'DeliveryAttemptFilter',
   };
 
+  const NONE = 'dlv_01h455vb4pex5vsknk084sn02q';
   const without = (list: string[], ...names: string[]) => list.filter((name) => !names.includes(name));
 
   const CASES: [field: string, filter: () => object, expected: string[]][] = [
@@ -506,6 +509,18 @@ describe('filters', () => {
     ['deliveries', () => ({ responseStatus: 503 }), ['delivery recorded paused']],
     ['deliveries', () => ({ responseStatus: 599 }), []],
     ['deliveries', () => ({ responseStatus: 201, eventTypes: ['mixed'] }), ['delivery mixed good']],
+    ['deliveries', () => ({ sourceKey: 'source ok.a' }), ['delivery ok.a good']],
+    ['deliveries', () => ({ sourceKey: 'source' }), []],
+    ['deliveries', () => ({ sourceKey: 'source ok.b', eventTypes: ['ok.a'] }), []],
+    ['deliveries', () => ({ sourceKey: 'source ok.b', statuses: ['DELIVERED'] }), ['delivery ok.b good']],
+    [
+      'deliveries',
+      () => ({ ids: [ids['delivery later slow'], ids['delivery ok.a good'], ids['delivery later slow'], NONE] }),
+      ['delivery later slow', 'delivery ok.a good'],
+    ],
+    ['deliveries', () => ({ ids: [ids['delivery ok.a good']], createdAfter: before }), ['delivery ok.a good']],
+    ['deliveries', () => ({ ids: [ids['delivery ok.a good']], createdAfter: after }), []],
+    ['deliveries', () => ({ ids: [ids['delivery ok.a good']], statuses: ['FAILED'] }), []],
     ['deliveries', () => ({ createdAfter: before, createdBefore: after }), DELIVERIES],
     ['deliveries', () => ({ createdAfter: after }), []],
     ['deliveries', () => ({ createdBefore: before }), []],
@@ -579,6 +594,11 @@ describe('filters', () => {
     }
   });
 
+  it.each(cases.filter(({ field }) => field === 'deliveries'))('as many are counted: $title', async (one) => {
+    const query = 'query ($filter: DeliveryFilter) { deliveryCount(filter: $filter) }';
+    expect(await bed.ask(query, { filter: one.filter() }, tenant)).toBe(one.expected.length);
+  });
+
   it('a filter of null is none', async () => {
     for (const field of Object.keys(ALL)) {
       const page: Page = await bed.ask(`{ ${field}(first: 100, filter: null) { ${SELECTION} } }`, {}, tenant);
@@ -598,5 +618,25 @@ describe('filters', () => {
       other,
     );
     expect(page.edges).toMatchObject([{ node: { id: deliveryIds[0], endpoint: { id } } }]);
+  });
+});
+
+describe('deliveryCount', () => {
+  it(`counts up to ${DELIVERY_COUNT_MAX}, and what is of others not at all`, async () => {
+    const tenant = await bed.createTenant('counted');
+    const other = await bed.createTenant('not counted');
+    const count = (owner: Tenant) => bed.ask('{ deliveryCount }', {}, owner);
+    const add = (rows: number) =>
+      bed.database.query(
+        `insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, status, max_retries)
+         select uuidv7(), organization_id, id, gen_random_uuid(), gen_random_uuid(), 'DELIVERED', 0
+         from environments, generate_series(1, $2) where id = $1`,
+        [decodeId('Environment', tenant.environmentId), rows],
+      );
+    await add(DELIVERY_COUNT_MAX - 1);
+    expect(await count(tenant)).toBe(DELIVERY_COUNT_MAX - 1);
+    await add(2);
+    expect(await count(tenant)).toBe(DELIVERY_COUNT_MAX);
+    expect(await count(other)).toBe(0);
   });
 });

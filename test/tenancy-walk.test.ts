@@ -47,6 +47,7 @@ const cursorOf = (kind: WorldKind): Given => ({
 const toCursor = (id: string) => Buffer.from(id).toString('base64url');
 const PRODUCER_KEY: Given = { of: ({ producerKey }) => producerKey, nothing: (foreign) => `nothing ${foreign}` };
 const TYPES: Given = { of: ({ marker }) => [`${marker}.own`], nothing: () => ['nothing.own'] };
+const DELIVERY_IDS: Given = { of: ({ ids }) => [ids.dlv], nothing: () => [nothingOf('dlv')] };
 const LIVE_CURSOR: Given = { of: ({ cursor }) => cursor, nothing: () => 'nonsense' };
 const always = (value: unknown): Given => ({ of: () => value });
 
@@ -77,6 +78,8 @@ const GIVEN: Record<string, Given> = {
   'Query.endpoints(before)': cursorOf('ep'),
   'Query.events(after)': cursorOf('evt'),
   'Query.events(before)': cursorOf('evt'),
+  'Mutation.retryDeliveries(input.after)': cursorOf('dlv'),
+  'Mutation.cancelDeliveries(input.after)': cursorOf('dlv'),
   'Query.organizations(after)': cursorOf('org'),
   'Query.organizations(before)': cursorOf('org'),
   'Environment.apiKeys(after)': cursorOf('key'),
@@ -91,7 +94,8 @@ const GIVEN: Record<string, Given> = {
   nodeId: always('walk'),
   name: always('walk'),
   'Query.endpoints(filter.eventType)': { of: ({ marker }) => `${marker}.own`, nothing: () => 'nothing.own' },
-  'Query.deliveries(filter.eventTypes)': TYPES,
+  ids: DELIVERY_IDS,
+  eventTypes: TYPES,
   'Query.events(filter.types)': TYPES,
   'Mutation.createEndpoint(input.eventTypes)': always(['walk.*']),
   'Mutation.updateEndpoint(input.eventTypes)': always(['walk.*']),
@@ -131,6 +135,8 @@ const ALSO_GIVEN: Record<string, string[]> = {
   'Query.deliveryStats': ['from', 'to', 'bucketSeconds'],
   'Subscription.deliveryChanges': ['after'],
   'Subscription.endpointChanges': ['after'],
+  'Mutation.retryDeliveries': ['input.filter.endpointId'],
+  'Mutation.cancelDeliveries': ['input.filter.endpointId'],
   'Mutation.createEndpoint': CERTIFICATE,
   'Mutation.updateEndpoint': CERTIFICATE,
   'Mutation.publishEvent': ['input.payload'],
@@ -147,7 +153,12 @@ const IN_PLACE_OF: Record<string, string> = {
 };
 
 /** Fields that tell of an ID without saying it: where nothing happens, they have numbers only. */
-const SAYS_NO_IDS = ['Subscription.deliveryStats'];
+const SAYS_NO_IDS = [
+  'Subscription.deliveryStats',
+  'Query.deliveryCount',
+  'Mutation.retryDeliveries',
+  'Mutation.cancelDeliveries',
+];
 
 /** Fields that are refused to browser tokens wherever they stand. */
 const NOT_FOR_TOKENS = ['Environment.apiKeys'];
@@ -319,7 +330,10 @@ function withValue(base: Map<string, unknown>, { coordinate, owner, path }: Slot
   return values;
 }
 
-/** An answer without what differs from request to request, and without what was asked for. */
+/**
+ * An answer without what differs from request to request, and without what was asked for. What a mutation did to own
+ * deliveries, it can't do again.
+ */
 function normalize(answer: Answer, asked: unknown, isMutation: boolean): string {
   const errors = answer.errors?.map(({ message, extensions }) => ({ message, code: extensions?.code }));
   const text = JSON.stringify({ ...answer, errors })
@@ -330,6 +344,8 @@ function normalize(answer: Answer, asked: unknown, isMutation: boolean): string 
     .replace(/liveCursor":"[^"]*"/g, 'liveCursor":"CURSOR"');
   if (!isMutation) return text;
   return text
+    .replace(/passedOver":\[[^\]]*\]/g, 'passedOver":[]')
+    .replace(/"(retriedCount|canceledCount|passedOverCount)":\d+/g, '"$1":COUNT')
     .replace(/\b(org|env|key|ep|rt|evt|dlv|att)_[0-9a-z]{26}/g, '$1_NEW')
     .replace(/\b(whsec|phk|pht)_[\w.+/=-]+/g, 'SECRET');
 }
@@ -476,9 +492,10 @@ describe('mutations of what is own', () => {
       const before = await readRows();
       const [ep, evt] = [uuidOf(own.ids.ep), uuidOf(own.ids.evt)];
       const answer = await run(root, base, token);
-      const allowed = ['cancelDelivery', 'retryDelivery', 'retryDeliveryAttempt', 'retryEvent'].map(
-        (name) => `Mutation.${name}`,
-      );
+      const allowed = [
+        ...['cancelDelivery', 'cancelDeliveries', 'retryDelivery', 'retryDeliveries'],
+        ...['retryDeliveryAttempt', 'retryEvent'],
+      ].map((name) => `Mutation.${name}`);
       if (allowed.includes(coordinate)) expect(JSON.stringify(answer)).toMatch(/"__typename":"\w+Payload"/);
       else expect(answer.errors?.map(({ extensions }) => extensions?.code)).toEqual(['FORBIDDEN']);
       for (const slot of slotsByRoot.get(coordinate) ?? []) {

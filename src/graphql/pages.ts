@@ -148,11 +148,16 @@ function pathOf({ path }: GraphQLResolveInfo): string {
   return keys.join('.');
 }
 
-const encodeCursor = (kind: IdKind, uuid: string) => Buffer.from(encodeId(kind, uuid)).toString('base64url');
+/** The cursor of a row, by its UUID. */
+export const encodeCursor = (kind: IdKind, uuid: string) => Buffer.from(encodeId(kind, uuid)).toString('base64url');
+
+/** UUID behind a cursor; null where it is none of a list of that kind. */
+export const decodeCursor = (kind: IdKind, cursor: string): string | null =>
+  decodeId(kind, Buffer.from(cursor, 'base64url').toString());
 
 function readCursor(kind: IdKind, cursor: string | null | undefined, name: string): string | undefined {
   if (cursor === null || cursor === undefined) return undefined;
-  const uuid = decodeId(kind, Buffer.from(cursor, 'base64url').toString());
+  const uuid = decodeCursor(kind, cursor);
   if (uuid === null) throw badInput(`${name} is no cursor of this list. Take one from pageInfo or an edge.`);
   return uuid;
 }
