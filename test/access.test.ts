@@ -237,17 +237,24 @@ const READ = ['DELIVERIES_READ', 'DELIVERIES_RETRY'];
 /** Every field that needs a scope, with an operation that uses it, and the scopes of which one is enough. */
 const FIELDS: [field: string, scopes: string[], document: string][] = [
   ['Query.viewer', ALL_SCOPES, '{ viewer { scopes organization { id } environment { id } } }'],
+  ['Query.organizations', ALL_SCOPES, '{ organizations { edges { node { id environments { id } } } } }'],
   ['Query.endpoint', [...READ, 'ENDPOINTS_MANAGE'], '{ endpoint(id: "EP") { id name headers routes { id } } }'],
   ['Query.endpoints', [...READ, 'ENDPOINTS_MANAGE'], '{ endpoints { edges { node { id } } } }'],
   ['Query.event', READ, '{ event(id: "EVT") { id } }'],
   ['Query.events', READ, '{ events { edges { node { id } } } }'],
   ['Query.delivery', READ, '{ delivery(id: "DLV") { id } }'],
   ['Query.deliveries', READ, '{ deliveries { edges { node { id } } } }'],
+  ['Query.deliveryCount', READ, '{ deliveryCount }'],
   ['Query.deliveryAttempt', READ, '{ deliveryAttempt(id: "ATT") { id } }'],
   ['Query.deliveryAttempts', READ, '{ deliveryAttempts { edges { node { id } } } }'],
   ['Query.deliveryStats', ['DELIVERIES_READ'], '{ deliveryStats { waiting endpoints { endpoint { id } } } }'],
   ['node of Organization', ALL_SCOPES, '{ node(id: "ORG") { ... on Organization { name } } }'],
   ['node of Environment', ALL_SCOPES, '{ node(id: "ENV") { ... on Environment { name } } }'],
+  [
+    'Environment.apiKeys',
+    ['API_KEYS_MANAGE'],
+    '{ node(id: "ENV") { ... on Environment { apiKeys { edges { node { id } } } } } }',
+  ],
   ['node of ApiKey', ['API_KEYS_MANAGE'], '{ node(id: "KEY") { ... on ApiKey { name } } }'],
   ['node of Endpoint', [...READ, 'ENDPOINTS_MANAGE'], '{ node(id: "EP") { ... on Endpoint { name } } }'],
   ['node of Route', [...READ, 'ENDPOINTS_MANAGE'], '{ node(id: "RT") { ... on Route { name } } }'],
@@ -287,6 +294,8 @@ const FIELDS: [field: string, scopes: string[], document: string][] = [
       ['retryEvent', 'DELIVERIES_RETRY', `eventId: "evt_${NO}"`],
       ['recordDeliveryAttempt', 'DELIVERIES_RETRY', `deliveryId: "dlv_${NO}", status: DELIVERED`],
       ['cancelDelivery', 'DELIVERIES_RETRY', `deliveryId: "dlv_${NO}"`],
+      ['retryDeliveries', 'DELIVERIES_RETRY', `filter: { ids: ["dlv_${NO}"] }`],
+      ['cancelDeliveries', 'DELIVERIES_RETRY', `filter: { ids: ["dlv_${NO}"] }`],
     ] as const
   ).map(([name, scope, input]): [string, string[], string] => [
     `Mutation.${name}`,

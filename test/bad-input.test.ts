@@ -764,9 +764,25 @@ describe('filters', () => {
     expectError(answer, 'BAD_USER_INPUT', /^filter\.responseStatus must be from 100 to 599\.$/);
   });
 
+  it.each([
+    ['no ID', []],
+    ['501 IDs', Array(501).fill('dlv_01h455vb4pex5vsknk084sn02q')],
+    ['an ID of another kind among others', ['dlv_01h455vb4pex5vsknk084sn02q', 'evt_01h455vb4pex5vsknk084sn02q']],
+  ])('deliveries refuse %s, and so does their count', async (_, ids) => {
+    for (const field of ['deliveries', 'deliveryCount']) {
+      const selection = field === 'deliveries' ? '{ edges { cursor } }' : '';
+      const document = `query ($ids: [ID!]) { ${field}(filter: { ids: $ids }) ${selection} }`;
+      expectError(await bed.graphql(document, { ids }), 'BAD_USER_INPUT', /^filter\.ids must /);
+    }
+  });
+
   const TEXTS: [field: string, document: string][] = [
     ['events.types', 'query ($text: String!) { events(filter: { types: [$text] }) { edges { cursor } } }'],
     ['events.sourceKey', 'query ($text: String!) { events(filter: { sourceKey: $text }) { edges { cursor } } }'],
+    [
+      'deliveries.sourceKey',
+      'query ($text: String!) { deliveries(filter: { sourceKey: $text }) { edges { cursor } } }',
+    ],
     [
       'deliveries.eventTypes',
       'query ($text: String!) { deliveries(filter: { eventTypes: [$text] }) { edges { cursor } } }',

@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { ENVIRONMENTS_MAX } from '../src/access/organizations.ts';
 import { readConfig } from '../src/config.ts';
+import { FOUND_DELIVERIES_MAX } from '../src/deliver/change-found.ts';
 import * as cost from '../src/graphql/cost-limit.ts';
+import { DELIVERY_COUNT_MAX } from '../src/graphql/delivery.ts';
+import { FILTER_IDS_MAX } from '../src/graphql/delivery-filter.ts';
 import { PAGE_SIZE_MAX } from '../src/graphql/pages.ts';
 import { BURST_SECONDS, UNKNOWN_BURST, UNKNOWN_PER_SECOND } from '../src/http/gate.ts';
 import { REQUEST_BYTES_MAX } from '../src/http/request-faults.ts';
@@ -33,6 +37,10 @@ const LIMITS: [what: string, number: number | null, setting?: string][] = [
   ['milliseconds until it is answered', config.operationTimeoutMs, 'POSTHORN_OPERATION_TIMEOUT_MS'],
   ['operations of a request', 1],
   ['items of a page', PAGE_SIZE_MAX],
+  ['deliveries of one `retryDeliveries`', FOUND_DELIVERIES_MAX],
+  ['IDs of a filter', FILTER_IDS_MAX],
+  ['deliveries that `deliveryCount` counts', DELIVERY_COUNT_MAX],
+  ['environments of an organization', ENVIRONMENTS_MAX],
   ['bytes of a body', REQUEST_BYTES_MAX],
   ['bytes of a message', MESSAGE_BYTES_MAX],
   ['bytes of all headers', HEADER_BYTES_MAX],

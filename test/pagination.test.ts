@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Tenant, until, useTestBed } from './support/posthorn.ts';
+import { decodeId } from '../src/domain/ids.ts';
+import { DELIVERY_COUNT_MAX } from '../src/graphql/delivery.ts';
+import { ROOT_KEY, type Tenant, until, useTestBed } from './support/posthorn.ts';
 import { useReceiver } from './support/receiver.ts';
 
 const bed = useTestBed();
@@ -142,7 +144,29 @@ const CONNECTIONS: [name: string, open: (tenant: Tenant) => Promise<Connection>]
       return { read: readBelow(tenant, 'deliveries', 'attempts', id), add };
     },
   ],
+  [
+    'Environment.apiKeys',
+    async ({ organizationId }) => {
+      const { environment } = await bed.ask(
+        `mutation ($id: ID!) { createEnvironment(input: { organizationId: $id, name: "keyless" }) {
+          ... on CreateEnvironmentPayload { environment { id } } } }`,
+        { id: organizationId },
+      );
+      const add = async () => [await createKey(environment.id)];
+      const operator = { key: ROOT_KEY, organizationId, environmentId: environment.id };
+      return { read: readNested(operator, 'Environment', 'apiKeys', environment.id), add };
+    },
+  ],
 ];
+
+async function createKey(environmentId: string): Promise<string> {
+  const answer = await bed.ask(
+    `mutation ($id: ID!) { createApiKey(input: { environmentId: $id, name: "key", scopes: [EVENTS_PUBLISH] }) {
+      ... on CreateApiKeyPayload { apiKey { id } } } }`,
+    { id: environmentId },
+  );
+  return answer.apiKey.id;
+}
 
 /** Makes one more endpoint for an event that was published, and ends its delivery, which nothing takes. */
 async function addDelivery(tenant: Tenant, eventId: string): Promise<string[]> {
@@ -406,6 +430,7 @@ describe('filters', () => {
     deliveryAttempts: 'DeliveryAttemptFilter',
   };
 
+  const NONE = 'dlv_01h455vb4pex5vsknk084sn02q';
   const without = (list: string[], ...names: string[]) => list.filter((name) => !names.includes(name));
 
   const CASES: [field: string, filter: () => object, expected: string[]][] = [
@@ -484,6 +509,18 @@ describe('filters', () => {
     ['deliveries', () => ({ responseStatus: 503 }), ['delivery recorded paused']],
     ['deliveries', () => ({ responseStatus: 599 }), []],
     ['deliveries', () => ({ responseStatus: 201, eventTypes: ['mixed'] }), ['delivery mixed good']],
+    ['deliveries', () => ({ sourceKey: 'source ok.a' }), ['delivery ok.a good']],
+    ['deliveries', () => ({ sourceKey: 'source' }), []],
+    ['deliveries', () => ({ sourceKey: 'source ok.b', eventTypes: ['ok.a'] }), []],
+    ['deliveries', () => ({ sourceKey: 'source ok.b', statuses: ['DELIVERED'] }), ['delivery ok.b good']],
+    [
+      'deliveries',
+      () => ({ ids: [ids['delivery later slow'], ids['delivery ok.a good'], ids['delivery later slow'], NONE] }),
+      ['delivery later slow', 'delivery ok.a good'],
+    ],
+    ['deliveries', () => ({ ids: [ids['delivery ok.a good']], createdAfter: before }), ['delivery ok.a good']],
+    ['deliveries', () => ({ ids: [ids['delivery ok.a good']], createdAfter: after }), []],
+    ['deliveries', () => ({ ids: [ids['delivery ok.a good']], statuses: ['FAILED'] }), []],
     ['deliveries', () => ({ createdAfter: before, createdBefore: after }), DELIVERIES],
     ['deliveries', () => ({ createdAfter: after }), []],
     ['deliveries', () => ({ createdBefore: before }), []],
@@ -557,6 +594,11 @@ describe('filters', () => {
     }
   });
 
+  it.each(cases.filter(({ field }) => field === 'deliveries'))('as many are counted: $title', async (one) => {
+    const query = 'query ($filter: DeliveryFilter) { deliveryCount(filter: $filter) }';
+    expect(await bed.ask(query, { filter: one.filter() }, tenant)).toBe(one.expected.length);
+  });
+
   it('a filter of null is none', async () => {
     for (const field of Object.keys(ALL)) {
       const page: Page = await bed.ask(`{ ${field}(first: 100, filter: null) { ${SELECTION} } }`, {}, tenant);
@@ -576,5 +618,25 @@ describe('filters', () => {
       other,
     );
     expect(page.edges).toMatchObject([{ node: { id: deliveryIds[0], endpoint: { id } } }]);
+  });
+});
+
+describe('deliveryCount', () => {
+  it(`counts up to ${DELIVERY_COUNT_MAX}, and what is of others not at all`, async () => {
+    const tenant = await bed.createTenant('counted');
+    const other = await bed.createTenant('not counted');
+    const count = (owner: Tenant) => bed.ask('{ deliveryCount }', {}, owner);
+    const add = (rows: number) =>
+      bed.database.query(
+        `insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, status, max_retries)
+         select uuidv7(), organization_id, id, gen_random_uuid(), gen_random_uuid(), 'DELIVERED', 0
+         from environments, generate_series(1, $2) where id = $1`,
+        [decodeId('Environment', tenant.environmentId), rows],
+      );
+    await add(DELIVERY_COUNT_MAX - 1);
+    expect(await count(tenant)).toBe(DELIVERY_COUNT_MAX - 1);
+    await add(2);
+    expect(await count(tenant)).toBe(DELIVERY_COUNT_MAX);
+    expect(await count(other)).toBe(0);
   });
 });

@@ -50,6 +50,8 @@ export async function listFirstPages(serverUrl: string): Promise<FirstPage[]> {
     page('deliveries', { eventId }, 'eventId'),
     page('deliveries', { eventTypes: [PAST_TYPE] }, 'eventTypes'),
     page('deliveries', { eventTypes: ['absent.event'] }, 'eventTypes, none'),
+    page('deliveries', { sourceKey: 'source-1' }, 'sourceKey'),
+    page('deliveries', { sourceKey: 'absent' }, 'sourceKey, none'),
     page('deliveries', { responseStatus: 200 }, 'responseStatus 200'),
     page('deliveries', { responseStatus: 418 }, 'responseStatus, none'),
     ...statuses('deliveries', ['PENDING', 'RETRYING', 'DELIVERED', 'FAILED']),

@@ -16,6 +16,9 @@ export const DEFAULT_TENANT: Tenant = {
 /** Every organization's first environment. */
 export const FIRST_ENVIRONMENT_NAME = 'production';
 
+/** Environments of an organization. */
+export const ENVIRONMENTS_MAX = 100;
+
 const inputSchema = z.object({ name: NAME_SCHEMA });
 
 /** Makes an organization with its first environment. @throws {InvalidInputError} */
@@ -31,7 +34,7 @@ export async function createOrganization(prisma: PrismaClient, input: { name: st
 /**
  * Makes an environment in an organization.
  *
- * @throws {InvalidInputError} also where the organization has one of that name
+ * @throws {InvalidInputError} also where the organization has one of that name, or as many as there may be
  * @throws {NotFoundError} where the organization is not one that the caller may act in
  */
 export async function createEnvironment(
@@ -44,11 +47,22 @@ export async function createEnvironment(
   const organization = isForeign ? null : await prisma.organization.findUnique({ where: { id: input.organizationId } });
   if (!organization) throw new NotFoundError('There is no organization with this ID.');
   try {
-    return await prisma.environment.create({ data: { id: newId(), organizationId: organization.id, name } });
+    return await prisma.$transaction(async (transaction) => {
+      await requireRoom(transaction, organization.id);
+      return await transaction.environment.create({ data: { id: newId(), organizationId: organization.id, name } });
+    });
   } catch (error) {
     // P2002: a unique constraint failed. The only one here is on organization and name.
     if (!(error instanceof Prisma.PrismaClientKnownRequestError) || error.code !== 'P2002') throw error;
     const message = `is taken by another environment of this organization.`;
     throw new InvalidInputError([{ path: ['name'], message }]);
   }
+}
+
+/** Holds the organization's row, so that those who come together are counted. @throws {InvalidInputError} */
+async function requireRoom(transaction: Prisma.TransactionClient, organizationId: string) {
+  await transaction.$executeRaw`select 1 from organizations where id = ${organizationId}::uuid for no key update`;
+  if ((await transaction.environment.count({ where: { organizationId } })) < ENVIRONMENTS_MAX) return;
+  const message = `has ${ENVIRONMENTS_MAX} environments already, the most there can be. Take one of them, or make another organization.`;
+  throw new InvalidInputError([{ path: ['organizationId'], message }]);
 }

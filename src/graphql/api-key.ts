@@ -1,9 +1,12 @@
+import { queryFromInfo } from '@pothos/plugin-prisma';
 import { createApiKey, revokeApiKey } from '../access/api-keys.ts';
 import { visibleApiKeys } from '../access/visible.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import type { ApiKey } from '../generated/prisma/client.ts';
 import { builder } from './builder.ts';
+import { EnvironmentRef } from './environment.ts';
 import { decodeInput } from './ids.ts';
+import { loadNestedPage, pageComplexity, readPage } from './pages.ts';
 
 export const ScopeRef = builder.enumType('Scope', {
   description: 'What an API key may do.',
@@ -43,6 +46,33 @@ const ApiKeyRef = builder.prismaNode('ApiKey', {
     }),
   }),
 });
+
+builder.prismaObjectField(EnvironmentRef, 'apiKeys', (t) =>
+  t.connection(
+    {
+      type: ApiKeyRef,
+      description:
+        'Its API keys that the caller may see, newest first, also those that ended: a key sees those of its own environment.',
+      authScopes: { scope: 'API_KEYS_MANAGE' },
+      complexity: pageComplexity,
+      select: { id: true },
+      resolve: ({ id }, args, context, info) => {
+        const { services, caller } = context;
+        const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
+        return loadNestedPage(context, info, {
+          page: readPage('ApiKey', args),
+          parentId: id,
+          table: 'api_keys',
+          parentColumn: 'environment_id',
+          findMany: (ids) =>
+            services.prisma.apiKey.findMany({ ...query, where: { ...visibleApiKeys(caller), id: { in: ids } } }),
+        });
+      },
+    },
+    { name: 'ApiKeyConnection', description: 'A page of API keys, newest first.' },
+    { name: 'ApiKeyEdge', description: 'An API key in its place.' },
+  ),
+);
 
 const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
   description: 'What `createApiKey` takes.',

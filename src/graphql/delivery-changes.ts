@@ -5,7 +5,7 @@ import type { ChangeBatch, ChangeFilter, Round } from '../live/topic.ts';
 import { builder } from './builder.ts';
 import { loadChangeRow } from './change-rows.ts';
 import type { Context } from './context.ts';
-import { DeliveryStatusRef } from './delivery.ts';
+import { DeliveryStatusRef } from './delivery-status.ts';
 import { decodeArgument, decodeOptional } from './ids.ts';
 import { AFTER_DESCRIPTION, CURSOR_DESCRIPTION, readAfter } from './live-cursor.ts';
 import { requireFound } from './require-found.ts';

@@ -1,29 +1,22 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
+import type { Caller } from '../access/caller.ts';
 import { visibleDeliveries } from '../access/visible.ts';
-import { RESPONSE_STATUS_MAX, RESPONSE_STATUS_MIN } from '../deliver/record-attempt.ts';
-import { RequestError } from '../errors.ts';
+import { findRetryRefusal } from '../domain/delivery.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { DeliveryWhereInput } from '../generated/prisma/models/Delivery.ts';
 import { builder } from './builder.ts';
 import { AttemptConnectionRef, AttemptEdgeRef, DeliveryAttemptRef } from './delivery-attempt.ts';
-import { checkFilterTexts } from './filter-text.ts';
-import { decodeArgument, decodeOptional } from './ids.ts';
-import { createdBetween, loadNestedPage, pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
+import { DeliveryFilter, type DeliveryFilterInput, refuseArgument, toDeliveryWhere } from './delivery-filter.ts';
+import { DeliveryStatusRef } from './delivery-status.ts';
+import { NotRetryableReasonRef } from './errors.ts';
+import { decodeArgument } from './ids.ts';
+import { loadNestedPage, pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
 
 const MAY_READ: Scope[] = ['DELIVERIES_READ', 'DELIVERIES_RETRY'];
-
-export const DeliveryStatusRef = builder.enumType('DeliveryStatus', {
-  description: 'How far a delivery has come.',
-  values: {
-    PENDING: { description: 'Queued: an attempt is due now or in flight.' },
-    RETRYING: { description: 'The last attempt failed; the next one is due at nextAttemptAt.' },
-    HELD: { description: 'Its endpoint is paused.' },
-    DELIVERED: { description: 'An attempt succeeded.' },
-    FAILED: { description: "No retry is left or the failure can't be retried: a dead letter." },
-    CANCELED: { description: 'Somebody ended it by hand.' },
-    SKIPPED: { description: 'Its endpoint was disabled or deleted when its turn came.' },
-  } as const,
-});
+/** More are not counted: a count takes as long as what it counts. */
+export const DELIVERY_COUNT_MAX = 10_000;
+/** A count costs the database as much as some pages. */
+const COUNT_COMPLEXITY = 100;
 
 export const DeliveryRef = builder.prismaNode('Delivery', {
   description: 'One event on its way to one endpoint: the unit that has a status and can be retried.',
@@ -79,6 +72,17 @@ export const DeliveryRef = builder.prismaNode('Delivery', {
       description: 'When it became a dead letter; null while it is none.',
       resolve: ({ status, deadLetteredAt }) => (status === 'FAILED' ? deadLetteredAt : null),
     }),
+    notRetryableReason: t.field({
+      type: NotRetryableReasonRef,
+      nullable: true,
+      description: 'Why it can not be retried by hand now; null: it can.',
+      select: { status: true, endpoint: { select: { status: true, deletedAt: true } } },
+      resolve: ({ status, endpoint }) =>
+        findRetryRefusal(
+          { status },
+          { endpointStatus: endpoint.status, isEndpointDeleted: endpoint.deletedAt !== null },
+        ),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it last changed.' }),
   }),
@@ -95,39 +99,6 @@ export const DeliveryConnectionRef = builder.connectionObject(
   DeliveryEdgeRef,
 );
 
-const DeliveryFilter = builder.inputType('DeliveryFilter', {
-  description: 'Which deliveries to list: all that is given must fit.',
-  fields: (t) => ({
-    eventId: t.id({ description: 'Of this event.' }),
-    endpointId: t.id({ description: 'To this endpoint, also a deleted one.' }),
-    statuses: t.field({ type: [DeliveryStatusRef], description: 'In one of these statuses.' }),
-    eventTypes: t.stringList({ description: 'Of events of one of these types, each in full.' }),
-    responseStatus: t.int({ description: 'Whose last attempt was answered with this status, 100 to 599.' }),
-    createdAfter: t.field({ type: 'DateTime', description: 'Made after this time.' }),
-    createdBefore: t.field({ type: 'DateTime', description: 'Made before this time.' }),
-  }),
-});
-
-function toWhere(filter: typeof DeliveryFilter.$inferInput): DeliveryWhereInput {
-  const { statuses, eventTypes, responseStatus, createdAfter, createdBefore } = filter;
-  checkFilterTexts('filter.eventTypes', eventTypes);
-  if (
-    typeof responseStatus === 'number' &&
-    (responseStatus < RESPONSE_STATUS_MIN || responseStatus > RESPONSE_STATUS_MAX)
-  ) {
-    const range = `${RESPONSE_STATUS_MIN} to ${RESPONSE_STATUS_MAX}`;
-    throw new RequestError('BAD_USER_INPUT', `filter.responseStatus must be from ${range}.`);
-  }
-  return {
-    eventId: decodeOptional('Event', filter.eventId, 'filter.eventId'),
-    endpointId: decodeOptional('Endpoint', filter.endpointId, 'filter.endpointId'),
-    ...(statuses && { status: { in: statuses } }),
-    ...(eventTypes && { event: { type: { in: eventTypes } } }),
-    ...(typeof responseStatus === 'number' && { lastResponseStatus: responseStatus }),
-    ...createdBetween(createdAfter, createdBefore),
-  };
-}
-
 builder.queryField('delivery', (t) =>
   t.prismaField({
     type: 'Delivery',
@@ -143,6 +114,11 @@ builder.queryField('delivery', (t) =>
   }),
 );
 
+const whereOf = (caller: Caller, filter: DeliveryFilterInput | null | undefined): DeliveryWhereInput[] => [
+  visibleDeliveries(caller),
+  toDeliveryWhere(filter ?? {}, refuseArgument),
+];
+
 builder.queryField('deliveries', (t) =>
   t.connection(
     {
@@ -154,7 +130,7 @@ builder.queryField('deliveries', (t) =>
       resolve: async (_, args, context, info) => {
         const page = readPage('Delivery', args);
         const { where: keys, ...rest } = pageQuery(page);
-        const where = { AND: [visibleDeliveries(context.caller), toWhere(args.filter ?? {}), keys] };
+        const where = { AND: [...whereOf(context.caller, args.filter), keys] };
         const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
         const { prisma } = context.services;
         return toConnection(page, await prisma.delivery.findMany({ ...query, ...rest, where }));
@@ -163,4 +139,20 @@ builder.queryField('deliveries', (t) =>
     DeliveryConnectionRef,
     DeliveryEdgeRef,
   ),
+);
+
+builder.queryField('deliveryCount', (t) =>
+  t.int({
+    description: 'How many deliveries there are, counted up to 10,000: that number stands for so many or more.',
+    authScopes: { anyScope: MAY_READ },
+    complexity: COUNT_COMPLEXITY,
+    args: { filter: t.arg({ type: DeliveryFilter, description: 'Which ones; left out: all.' }) },
+    resolve: (_, { filter }, { services, caller }) =>
+      services.prisma.delivery.count({
+        where: { AND: whereOf(caller, filter) },
+        // As the list: where old ones were deleted, an index is long to walk from its other end.
+        orderBy: { id: 'desc' },
+        take: DELIVERY_COUNT_MAX,
+      }),
+  }),
 );

@@ -34,7 +34,7 @@ const CreateEnvironmentPayload = builder.objectRef<{ environment: Environment }>
 builder.mutationField('createEnvironment', (t) =>
   t.field({
     type: CreateEnvironmentPayload,
-    description: 'Makes an environment.',
+    description: 'Makes an environment. An organization has 100 at most.',
     authScopes: { scope: 'API_KEYS_MANAGE' },
     errors: {
       types: [InvalidInputError, NotFoundError],

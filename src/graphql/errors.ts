@@ -53,8 +53,8 @@ builder.objectType(IdempotencyConflictError, {
   }),
 });
 
-const NotRetryableReason = builder.enumType('NotRetryableReason', {
-  description: 'Why a retry by hand was refused.',
+export const NotRetryableReasonRef = builder.enumType('NotRetryableReason', {
+  description: 'Why a delivery can not be retried by hand.',
   values: {
     ALREADY_QUEUED: { description: 'An attempt is queued or in flight.' },
     ENDPOINT_PAUSED: { description: 'The endpoint is paused. Resume it first.' },
@@ -68,7 +68,7 @@ builder.objectType(DeliveryNotRetryableError, {
   description: 'The delivery can not be retried now.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
-    reason: t.field({ type: NotRetryableReason, description: 'Why.', resolve: (error) => error.reason }),
+    reason: t.field({ type: NotRetryableReasonRef, description: 'Why.', resolve: (error) => error.reason }),
     delivery: t.prismaField({
       type: 'Delivery',
       description: 'The delivery as it is.',

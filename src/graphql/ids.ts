@@ -1,7 +1,8 @@
 import { decodeId, ID_PREFIXES, type IdKind, kindOfId } from '../domain/ids.ts';
 import { InvalidInputError, RequestError } from '../errors.ts';
 
-const describeId = (kind: IdKind) => `must be an ID of the form ${ID_PREFIXES[kind]}_… (26 letters and digits).`;
+/** What an ID of a kind must be, for a message. */
+export const describeId = (kind: IdKind) => `must be an ID of the form ${ID_PREFIXES[kind]}_… (26 letters and digits).`;
 
 /** UUID behind an ID in a query's argument. @throws {RequestError} BAD_USER_INPUT */
 export function decodeArgument(kind: IdKind, id: string, name: string): string {

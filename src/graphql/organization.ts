@@ -1,8 +1,10 @@
-import { createOrganization } from '../access/organizations.ts';
-import { visibleOrganizations } from '../access/visible.ts';
+import { queryFromInfo } from '@pothos/plugin-prisma';
+import { createOrganization, ENVIRONMENTS_MAX } from '../access/organizations.ts';
+import { visibleEnvironments, visibleOrganizations } from '../access/visible.ts';
 import { InvalidInputError } from '../errors.ts';
 import type { Organization } from '../generated/prisma/client.ts';
 import { builder } from './builder.ts';
+import { pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
 
 export const OrganizationRef = builder.prismaNode('Organization', {
   description: 'A tenant.',
@@ -10,9 +12,37 @@ export const OrganizationRef = builder.prismaNode('Organization', {
   findUnique: (id, { caller }) => ({ ...visibleOrganizations(caller), id }),
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Its name, for people.' }),
+    environments: t.relation('environments', {
+      description: 'Its environments that the caller may see, oldest first: 100 at most.',
+      query: (_, { caller }) => ({
+        where: visibleEnvironments(caller),
+        orderBy: { id: 'asc' },
+        take: ENVIRONMENTS_MAX,
+      }),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
   }),
 });
+
+builder.queryField('organizations', (t) =>
+  t.connection(
+    {
+      type: OrganizationRef,
+      description: "Organizations that the caller may see, newest first: its own one; with the operator's key, all.",
+      complexity: pageComplexity,
+      resolve: async (_, args, context, info) => {
+        const page = readPage('Organization', args);
+        const { where: keys, ...rest } = pageQuery(page);
+        const where = { AND: [visibleOrganizations(context.caller), keys] };
+        const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
+        const { organization } = context.services.prisma;
+        return toConnection(page, await organization.findMany({ ...query, ...rest, where }));
+      },
+    },
+    { name: 'OrganizationConnection', description: 'A page of organizations, newest first.' },
+    { name: 'OrganizationEdge', description: 'An organization in its place.' },
+  ),
+);
 
 const CreateOrganizationInput = builder.inputType('CreateOrganizationInput', {
   description: 'What `createOrganization` takes.',

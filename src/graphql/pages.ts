@@ -94,11 +94,14 @@ export interface NestedPageOptions<Row extends { id: string }> {
   page: Page;
   /** UUID of the object that the connection hangs on. */
   parentId: string;
-  table: 'deliveries' | 'delivery_attempts';
-  parentColumn: 'event_id' | 'delivery_id';
-  /** Reads the rows of all parents' pages, in any order. */
+  table: 'deliveries' | 'delivery_attempts' | 'api_keys';
+  parentColumn: 'event_id' | 'delivery_id' | 'environment_id';
+  /** Reads the rows of all parents' pages, in any order, as far as the caller may see them. */
   findMany: (ids: string[]) => Promise<Row[]>;
 }
+
+/** Who sees one endpoint sees nothing of a table whose rows belong to none. */
+const HAS_ENDPOINT = { deliveries: true, delivery_attempts: true, api_keys: false };
 
 /**
  * Loads a connection that hangs on each object of a list, as far as the caller may see it: one statement finds the pages
@@ -124,11 +127,12 @@ async function loadPages<Row extends { id: string }>(
   { page, table, parentColumn, findMany }: NestedPageOptions<Row>,
   parentIds: readonly string[],
 ): Promise<Row[][]> {
+  const endpointId = HAS_ENDPOINT[table] ? 'c.endpoint_id' : 'null';
   const { rows } = await services.deliveries.pool.query(
     `select p.id as "parentId", x.id from unnest($1::uuid[]) as p(id) cross join lateral (
        select c.id from ${table} c where c.${parentColumn} = p.id
          and ($2::uuid is null or c.id < $2) and ($3::uuid is null or c.id > $3)
-         and ($5::uuid is null or c.endpoint_id = $5)
+         and ($5::uuid is null or ${endpointId} = $5)
        order by c.id ${page.isBackward ? 'asc' : 'desc'} limit $4) x`,
     [parentIds, page.after ?? null, page.before ?? null, page.size + 1, caller.endpointId],
   );
@@ -144,11 +148,16 @@ function pathOf({ path }: GraphQLResolveInfo): string {
   return keys.join('.');
 }
 
-const encodeCursor = (kind: IdKind, uuid: string) => Buffer.from(encodeId(kind, uuid)).toString('base64url');
+/** The cursor of a row, by its UUID. */
+export const encodeCursor = (kind: IdKind, uuid: string) => Buffer.from(encodeId(kind, uuid)).toString('base64url');
+
+/** UUID behind a cursor; null where it is none of a list of that kind. */
+export const decodeCursor = (kind: IdKind, cursor: string): string | null =>
+  decodeId(kind, Buffer.from(cursor, 'base64url').toString());
 
 function readCursor(kind: IdKind, cursor: string | null | undefined, name: string): string | undefined {
   if (cursor === null || cursor === undefined) return undefined;
-  const uuid = decodeId(kind, Buffer.from(cursor, 'base64url').toString());
+  const uuid = decodeCursor(kind, cursor);
   if (uuid === null) throw badInput(`${name} is no cursor of this list. Take one from pageInfo or an edge.`);
   return uuid;
 }

@@ -12,6 +12,7 @@ import './event-mutations.ts';
 import './delivery-attempt.ts';
 import './delivery.ts';
 import './delivery-mutations.ts';
+import './found-delivery-mutations.ts';
 import './live-cursor.ts';
 import './delivery-changes.ts';
 import './delivery-stats.ts';

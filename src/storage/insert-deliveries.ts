@@ -13,12 +13,14 @@ export interface NewDelivery {
   eventId: string;
   endpointId: string;
   routeId: string | null;
+  /** Of the event. */
+  sourceKey: string | null;
   state: DeliveryState;
 }
 
 /** The delivery of an event to an endpoint that wants it: queued, held or skipped, as the endpoint's status has it. */
 export function makeDelivery(
-  event: Pick<EventRow, 'id' | 'organizationId' | 'environmentId'>,
+  event: Pick<EventRow, 'id' | 'organizationId' | 'environmentId' | 'sourceKey'>,
   endpoint: MatchedEndpoint,
   now: Date,
 ): NewDelivery {
@@ -31,6 +33,7 @@ export function makeDelivery(
     eventId: event.id,
     endpointId: endpoint.endpointId,
     routeId: endpoint.routeId,
+    sourceKey: event.sourceKey,
     state: transition(newDelivery(retryPolicy.maxRetries), { type: 'due' }, context),
   };
 }
@@ -38,16 +41,16 @@ export function makeDelivery(
 const SQL = `
 with inserted as (
   insert into deliveries (
-    id, organization_id, environment_id, event_id, endpoint_id, route_id, status, max_retries, plan, queued_trigger,
-    in_lane, created_at, updated_at)
-  select *, $12::timestamptz, $12::timestamptz from unnest(
-    $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::delivery_status[], $8::int[],
-    $9::int[], $10::attempt_trigger[], $11::boolean[])
+    id, organization_id, environment_id, event_id, endpoint_id, route_id, source_key, status, max_retries, plan,
+    queued_trigger, in_lane, created_at, updated_at)
+  select *, $13::timestamptz, $13::timestamptz from unnest(
+    $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::delivery_status[],
+    $9::int[], $10::int[], $11::attempt_trigger[], $12::boolean[])
   on conflict (event_id, endpoint_id) do nothing
   returning id, environment_id, event_id, endpoint_id, status
 ), changed as (
   insert into delivery_changes (environment_id, delivery_id, event_id, endpoint_id, status, changed_at)
-  select environment_id, id, event_id, endpoint_id, status, $12 from inserted
+  select environment_id, id, event_id, endpoint_id, status, $13 from inserted
 )
 select id from inserted`;
 
@@ -69,6 +72,7 @@ export async function insertDeliveries(client: ClientBase, deliveries: NewDelive
       deliveries.map((delivery) => delivery.eventId),
       deliveries.map((delivery) => delivery.endpointId),
       deliveries.map((delivery) => delivery.routeId),
+      deliveries.map((delivery) => delivery.sourceKey),
       deliveries.map((delivery) => delivery.state.status),
       deliveries.map((delivery) => delivery.state.maxRetries),
       deliveries.map((delivery) => delivery.state.plan),

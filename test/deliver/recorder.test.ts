@@ -93,3 +93,30 @@ it('an outcome that can not be written does not hold up those that came with it'
   attempt.status = 'SUCCEEDED';
   await expect.poll(() => isRefused, { timeout: 10_000 }).toBe(false);
 });
+
+it('outcomes are written in order of their deliveries: whoever locks many in that order is not deadlocked', async () => {
+  const [low, high] = [await publishAndLoad(), await publishAndLoad()];
+  // In a table of a few rows, they would be looked for in another way.
+  await bed.database.query(`insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, status, max_retries)
+    select uuidv7(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'DELIVERED', 0
+    from generate_series(1, 50000)`);
+  await bed.database.query('analyze deliveries');
+  const client = await pool.connect();
+  const connections = new pg.Pool({ connectionString: bed.database.url, max: 1 });
+  try {
+    const lock = 'select 1 from deliveries where id = $1 for update nowait';
+    await client.query('begin');
+    await client.query(lock, [low.id]);
+    const recorder = makeRecorder(connections);
+    const recorded = [high, low].map((delivery) => recorder.record(succeed(delivery)));
+    const waiting = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    await expect.poll(() => bed.database.query(waiting), { timeout: 10_000 }).toHaveLength(1);
+    expect((await client.query(lock, [high.id])).rowCount).toBe(1);
+    await client.query('commit');
+    await Promise.all(recorded);
+    expect(await countAttempts(high.id)).toEqual([{ status: 'DELIVERED', attempt_count: 1, made: 1 }]);
+  } finally {
+    client.release();
+    await connections.end();
+  }
+});

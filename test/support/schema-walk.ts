@@ -82,8 +82,12 @@ export class SchemaWalk {
     );
   }
 
-  /** Selects everything that a field gives, with the values for arguments on the way, by their coordinates. */
-  build(root: Root, values: ReadonlyMap<string, unknown>): Operation {
+  /**
+   * Selects everything that a field gives, with the values for arguments on the way, by their coordinates.
+   *
+   * @param without coordinates of fields to leave out
+   */
+  build(root: Root, values: ReadonlyMap<string, unknown>, without: readonly string[] = []): Operation {
     const declared = new Map<string, string>();
     const variables: Record<string, unknown> = {};
     const owners = new Set<string>();
@@ -123,7 +127,9 @@ export class SchemaWalk {
       const fields = Object.values((type as GraphQLObjectType).getFields());
       const next = IS_BETWEEN.test(type.name) ? level : level + 1;
       const chosen = fields.filter(
-        (field) => level < LEVELS || (field.name === 'id' && isLeafType(getNamedType(field.type))),
+        (field) =>
+          !without.includes(`${type.name}.${field.name}`) &&
+          (level < LEVELS || (field.name === 'id' && isLeafType(getNamedType(field.type)))),
       );
       const isDeep = level >= LEVELS && IS_BETWEEN.test(type.name);
       return ` { __typename ${(isDeep ? [] : chosen).map((field) => selectField(type.name, field, { level: next, isAliased: hasOtherBeside(field, beside) })).join(' ')} }`;
