@@ -74,7 +74,9 @@ function Request({ attempt, body }: AttemptDetailProps) {
   return (
     <Side title="Request">
       <Group gap={6} wrap="nowrap">
-        <Code fw={700}>{requestMethod}</Code>
+        <Code fw={700} style={{ flexShrink: 0 }}>
+          {requestMethod}
+        </Code>
         <Code style={{ overflowWrap: 'anywhere' }}>{requestUrl}</Code>
         <Copy text={requestUrl} what="URL" />
       </Group>

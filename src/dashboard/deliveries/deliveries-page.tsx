@@ -36,7 +36,7 @@ export default function DeliveriesPage() {
       <Paper withBorder style={{ overflow: 'hidden' }}>
         <DeliveryTable
           filter={filter}
-          maxHeight="calc(100dvh - 220px)"
+          maxHeight={isNarrow && !isOpen ? 'calc(100dvh - 130px)' : 'calc(100dvh - 280px)'}
           empty={
             <NoDeliveries>
               {isFiltered ? (

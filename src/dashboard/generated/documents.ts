@@ -41,6 +41,16 @@ export type AttemptTrigger =
   /** An automatic retry. */
   | 'RETRY';
 
+/** What `cancelDeliveries` takes. */
+export type CancelDeliveriesInput = {
+  /** Only deliveries behind this cursor of the list: `endCursor` of the call before. */
+  after?: string | null | undefined;
+  /** Which deliveries; an empty one: all that the caller may see. */
+  filter: DeliveryFilter;
+  /** How many deliveries to look at in this call: 1 to 500; left out: 100. */
+  first?: number | null | undefined;
+};
+
 /** What `cancelDelivery` takes. */
 export type CancelDeliveryInput = {
   /** The delivery to end. */
@@ -123,10 +133,8 @@ export type DeliveryChangeFilter = {
   statuses?: Array<DeliveryStatus> | null | undefined;
 };
 
-/** Which deliveries to list: all that is given must fit. */
+/** Which deliveries: all that is given must fit. */
 export type DeliveryFilter = {
-  ids?: Array<string> | null | undefined;
-  sourceKey?: string | null | undefined;
   /** Made after this time. */
   createdAfter?: string | null | undefined;
   /** Made before this time. */
@@ -137,8 +145,12 @@ export type DeliveryFilter = {
   eventId?: string | null | undefined;
   /** Of events of one of these types, each in full. */
   eventTypes?: Array<string> | null | undefined;
+  /** One of these: 1 to 500. */
+  ids?: Array<string> | null | undefined;
   /** Whose last attempt was answered with this status, 100 to 599. */
   responseStatus?: number | null | undefined;
+  /** Of events with this key, the producer's own of what they are about. */
+  sourceKey?: string | null | undefined;
   /** In one of these statuses. */
   statuses?: Array<DeliveryStatus> | null | undefined;
 };
@@ -257,7 +269,7 @@ export type HttpMethod =
   /** Put. */
   | 'PUT';
 
-/** Why a retry by hand was refused. */
+/** Why a delivery can not be retried by hand. */
 export type NotRetryableReason =
   /** An attempt is queued or in flight. */
   | 'ALREADY_QUEUED'
@@ -285,6 +297,18 @@ export type PublishEventInput = {
   sourceKey?: string | null | undefined;
   /** Its type: words of letters, digits, `_` and `-` joined by dots, for example `invoice.paid`. */
   type: string;
+};
+
+/** What `retryDeliveries` takes. */
+export type RetryDeliveriesInput = {
+  /** Only deliveries behind this cursor of the list: `endCursor` of the call before. */
+  after?: string | null | undefined;
+  /** Which deliveries; an empty one: all that the caller may see. */
+  filter: DeliveryFilter;
+  /** How many deliveries to look at in this call: 1 to 500; left out: 100. */
+  first?: number | null | undefined;
+  /** Gives each delivery its whole retry schedule again; left out: one attempt. */
+  restartSchedule?: boolean | null | undefined;
 };
 
 /** What `retryDelivery` takes. */
@@ -382,19 +406,6 @@ export type ViewerKind =
   /** The operator's key: may do everything, in any organization. */
   | 'OPERATOR';
 
-export type RetryDeliveriesInput = {
-  filter: DeliveryFilter;
-  first?: number | null | undefined;
-  after?: string | null | undefined;
-  restartSchedule?: boolean | null | undefined;
-};
-
-export type CancelDeliveriesInput = {
-  filter: DeliveryFilter;
-  first?: number | null | undefined;
-  after?: string | null | undefined;
-};
-
 export type DeliveryListQueryVariables = Exact<{
   first: number;
   after?: string | null | undefined;
@@ -427,8 +438,8 @@ export type RetryDeliveriesMutationVariables = Exact<{
 
 
 export type RetryDeliveriesMutation = { retryDeliveries:
-    | { __typename: 'RetryDeliveriesPayload', retriedCount: number, endCursor: string | null, hasNextPage: boolean, passedOver: Array<{ reason: NotRetryableReason, count: number }> }
     | { __typename: 'InvalidInputError', message: string, issues: Array<{ path: Array<string>, message: string }> }
+    | { __typename: 'RetryDeliveriesPayload', retriedCount: number, endCursor: string | null, hasNextPage: boolean, passedOver: Array<{ reason: NotRetryableReason, count: number }> }
    };
 
 export type CancelDeliveriesMutationVariables = Exact<{
