@@ -263,6 +263,7 @@ const FIELDS: [field: string, scopes: string[], document: string][] = [
   ['node of DeliveryAttempt', READ, '{ node(id: "ATT") { ... on DeliveryAttempt { number } } }'],
   ['Event.deliveries', READ, '{ node(id: "EVT") { ... on Event { deliveries { edges { node { id } } } } } }'],
   ['Endpoint.health', ['DELIVERIES_READ'], '{ endpoint(id: "EP") { health { state } } }'],
+  ['Endpoint.stats', ['DELIVERIES_READ'], '{ endpoint(id: "EP") { stats { waiting } } }'],
   ['Query.liveCursor', ['DELIVERIES_READ'], '{ liveCursor }'],
   [
     'Subscription.eventChanges',

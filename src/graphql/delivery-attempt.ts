@@ -61,7 +61,10 @@ export const DeliveryAttemptRef = builder.prismaNode('DeliveryAttempt', {
     delivery: t.relation('delivery', { description: 'The delivery that it is part of.' }),
     event: t.relation('event', { description: 'What was sent.' }),
     endpoint: t.relation('endpoint', { description: 'Where to; also when it was deleted since.' }),
-    route: t.relation('route', { nullable: true, description: 'The route that matched; null: sent by hand.' }),
+    route: t.relation('route', {
+      nullable: true,
+      description: 'The route that matched; null: sent by hand, or its event was for this endpoint alone.',
+    }),
     number: t.exposeInt('number', { description: "1 for the delivery's first attempt." }),
     trigger: t.expose('trigger', { type: AttemptTriggerRef, description: 'What brought it about.' }),
     status: t.expose('status', { type: AttemptStatusRef, description: 'How it ended.' }),

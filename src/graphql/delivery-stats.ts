@@ -1,30 +1,21 @@
 import type { Caller } from '../access/caller.ts';
 import { visibleEndpoints } from '../access/visible.ts';
-import {
-  addCounts,
-  type DeliveryStats,
-  type EndpointStats,
-  NO_COUNTS,
-  toStats,
-  type Waiting,
-} from '../domain/delivery-stats.ts';
+import type { DeliveryStats, EndpointStats } from '../domain/delivery-stats.ts';
 import { type DurationPercentiles, readPercentiles } from '../domain/duration-histogram.ts';
 import { RequestError } from '../errors.ts';
 import type { StatsTick } from '../live/stats-watch.ts';
-import { readEndpointStats } from '../storage/read-endpoint-stats.ts';
-import { readStatsBuckets, type StatsWindow } from '../storage/read-stats-buckets.ts';
-import { readWaiting } from '../storage/read-waiting.ts';
 import { builder } from './builder.ts';
-import type { Context } from './context.ts';
 import { decodeOptional } from './ids.ts';
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from './pages.ts';
 import { notFound, requireFound } from './require-found.ts';
+import { selects } from './selection.ts';
+import { readHistory, type StatsHistory, sumUp } from './stats-history.ts';
 import { checkInterval, chooseWindow } from './stats-window.ts';
 
 /** The largest Int of GraphQL, which answers nothing where a number is larger. */
 const INT_MAX = 2_147_483_647;
 /** A list of buckets counts as so many, which is how many there usually are: they cost the database next to nothing. */
-const BUCKETS_MULTIPLIER = 60;
+export const BUCKETS_MULTIPLIER = 60;
 
 const toInt = (count: number): number => Math.min(count, INT_MAX);
 const perSecond = (count: number, { elapsedSeconds }: DeliveryStats): number =>
@@ -126,15 +117,7 @@ function readFirst(first: number | null | undefined): number {
   throw new RequestError('BAD_USER_INPUT', `first must be from 1 to ${PAGE_SIZE_MAX}.`);
 }
 
-interface StatsHistory {
-  window: StatsWindow;
-  buckets: DeliveryStats[];
-  /** What waits now, read when it is asked for first. */
-  readWaiting: () => Promise<Waiting>;
-  now: Date;
-}
-
-const DeliveryStatsHistoryRef = builder.objectRef<StatsHistory>('DeliveryStatsHistory').implement({
+export const DeliveryStatsHistoryRef = builder.objectRef<StatsHistory>('DeliveryStatsHistory').implement({
   description: 'What happened in a window of time, in equal buckets. It is a second or two behind what happens.',
   fields: (t) => ({
     buckets: t.field({
@@ -146,7 +129,7 @@ const DeliveryStatsHistoryRef = builder.objectRef<StatsHistory>('DeliveryStatsHi
     total: t.field({
       type: DeliveryStatsRef,
       description: 'All buckets taken together.',
-      resolve: ({ buckets, window, now }) => toStats(buckets.reduce(addCounts, NO_COUNTS), { ...window, now }),
+      resolve: (history) => sumUp(history),
     }),
     waiting: t.int({
       description: 'Deliveries that wait now, whenever they were made: PENDING, RETRYING or HELD.',
@@ -166,30 +149,10 @@ const DeliveryStatsHistoryRef = builder.objectRef<StatsHistory>('DeliveryStatsHi
       args: {
         first: t.arg.int({ defaultValue: PAGE_SIZE_DEFAULT, description: 'How many at the most: 1 to 100.' }),
       },
-      resolve: async ({ window, now }, { first }, { services }) => {
-        const endpoints = await readEndpointStats(services.deliveries.pool, window, readFirst(first));
-        return endpoints.map(({ endpointId, counts }) => ({ endpointId, stats: toStats(counts, { ...window, now }) }));
-      },
+      resolve: (history, { first }) => history.readEndpoints(readFirst(first)),
     }),
   }),
 });
-
-async function readHistory({ services }: Context, window: StatsWindow, now: Date): Promise<StatsHistory> {
-  const { pool } = services.deliveries;
-  const counts = await readStatsBuckets(pool, window);
-  const bucketMs = window.bucketSeconds * 1_000;
-  const length = (window.to.getTime() - window.from.getTime()) / bucketMs;
-  const buckets = Array.from({ length }, (_, index) => {
-    const from = new Date(window.from.getTime() + index * bucketMs);
-    return toStats(counts.get(index) ?? NO_COUNTS, { from, to: new Date(from.getTime() + bucketMs), now });
-  });
-  let waiting: Promise<Waiting> | undefined;
-  const readOnce = () => {
-    waiting ??= readWaiting(pool, window.environmentId, window.endpointId);
-    return waiting;
-  };
-  return { window, buckets, now, readWaiting: readOnce };
-}
 
 /**
  * Whose statistics to read: of the endpoint asked for, or of all that the caller sees.
@@ -202,6 +165,16 @@ function chooseTarget(asked: string | null | undefined, { environmentId, endpoin
   return { environmentId, endpointId };
 }
 
+/** The arguments of a window, for a field that has one. */
+export const WINDOW_ARGS = builder.args((arg) => ({
+  from: arg.field({ type: 'DateTime', description: 'Where the window begins; left out: an hour before it ends.' }),
+  to: arg.field({ type: 'DateTime', description: 'Where the window ends; left out: now.' }),
+  bucketSeconds: arg.int({
+    description:
+      'Length of a bucket: a multiple of 60, and of 3,600 where the window begins more than 48 h ago. At most 1,440 buckets. Left out: so long that there are about 60.',
+  }),
+}));
+
 builder.queryField('deliveryStats', (t) =>
   t.field({
     type: DeliveryStatsHistoryRef,
@@ -209,17 +182,12 @@ builder.queryField('deliveryStats', (t) =>
     authScopes: { scope: 'DELIVERIES_READ' },
     args: {
       endpointId: t.arg.id({ description: 'Of this endpoint; left out: of all that the caller may see.' }),
-      from: t.arg({ type: 'DateTime', description: 'Where the window begins; left out: an hour before it ends.' }),
-      to: t.arg({ type: 'DateTime', description: 'Where the window ends; left out: now.' }),
-      bucketSeconds: t.arg.int({
-        description:
-          'Length of a bucket: a multiple of 60, and of 3,600 where the window begins more than 48 h ago. At most 1,440 buckets. Left out: so long that there are about 60.',
-      }),
+      ...WINDOW_ARGS,
     },
-    resolve: (_, { endpointId, ...args }, context) => {
+    resolve: (_, { endpointId, ...args }, { services, caller }, info) => {
       const now = new Date();
-      const target = chooseTarget(endpointId, context.caller);
-      return readHistory(context, { ...target, ...chooseWindow(args, now) }, now);
+      const window = { ...chooseTarget(endpointId, caller), ...chooseWindow(args, now) };
+      return readHistory(services.deliveries.pool, window, { now, withDurations: selects(info, 'durationMs') });
     },
   }),
 );

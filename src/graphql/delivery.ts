@@ -28,7 +28,10 @@ export const DeliveryRef = builder.prismaNode('Delivery', {
     environment: t.relation('environment', { description: 'The environment that it belongs to.' }),
     event: t.relation('event', { description: 'What is delivered.' }),
     endpoint: t.relation('endpoint', { description: 'Where to; also when it was deleted since.' }),
-    route: t.relation('route', { nullable: true, description: 'The route that matched; null: sent by hand.' }),
+    route: t.relation('route', {
+      nullable: true,
+      description: 'The route that matched; null: sent by hand, or its event was for this endpoint alone.',
+    }),
     status: t.expose('status', { type: DeliveryStatusRef, description: 'How far it has come.' }),
     attemptCount: t.exposeInt('attemptCount', { description: 'Attempts made so far, of every trigger.' }),
     retryCount: t.exposeInt('retryCount', { description: 'Automatic retries used, of maxRetries.' }),

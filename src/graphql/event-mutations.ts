@@ -1,5 +1,6 @@
 import { retryEvent } from '../deliver/retry-event.ts';
 import { DeliveryNotRetryableError, IdempotencyConflictError, InvalidInputError, NotFoundError } from '../errors.ts';
+import type { PublishInput } from '../publish/event-input.ts';
 import type { PublishedEvent } from '../publish/publisher.ts';
 import { builder } from './builder.ts';
 import { DeliveryRef } from './delivery.ts';
@@ -33,8 +34,18 @@ const PublishEventInput = builder.inputType('PublishEventInput', {
     }),
     sourceKey: t.string({ description: 'Your own key of what the event is about: 1 to 256 characters.' }),
     source: t.field({ type: EventSourceInput, description: 'The workflow step that publishes it.' }),
+    endpointId: t.id({
+      description:
+        'The one endpoint to send it to, whatever event types that takes: for test events and the like. Left out: every endpoint that takes its type.',
+    }),
   }),
 });
+
+/** What the publisher takes. @param path where the event stands in the input. @throws {InvalidInputError} */
+const toEvent = (input: typeof PublishEventInput.$inferInput, path: string[] = []): PublishInput =>
+  typeof input.endpointId === 'string'
+    ? { ...input, endpointId: decodeInput('Endpoint', input.endpointId, [...path, 'endpointId']) }
+    : input;
 
 const PublishEventPayload = builder.objectRef<PublishedEvent>('PublishEventPayload').implement({
   description: 'The event that is stored.',
@@ -62,7 +73,7 @@ builder.mutationField('publishEvent', (t) =>
       union: { name: 'PublishEventResult', description: 'What `publishEvent` answers.' },
     },
     args: { input: t.arg({ type: PublishEventInput, required: true, description: 'The event.' }) },
-    resolve: (_, { input }, { services, caller }) => services.publisher.publish(caller, input),
+    resolve: (_, { input }, { services, caller }) => services.publisher.publish(caller, toEvent(input)),
   }),
 );
 
@@ -103,7 +114,8 @@ builder.mutationField('publishEvents', (t) =>
         const message = `must have 1 to ${EVENTS_PER_PUBLISH_MAX} events.`;
         throw new InvalidInputError([{ path: ['events'], message }]);
       }
-      return { results: await services.publisher.publishAll(caller, input.events) };
+      const events = input.events.map((event, index) => toEvent(event, ['events', String(index)]));
+      return { results: await services.publisher.publishAll(caller, events) };
     },
   }),
 );

@@ -15,16 +15,19 @@ export function decodeArgument(kind: IdKind, id: string, name: string): string {
 export const decodeOptional = (kind: IdKind, id: string | null | undefined, name: string): string | undefined =>
   id === null || id === undefined ? undefined : decodeArgument(kind, id, name);
 
-/** UUID behind an ID in a mutation's input. @throws {InvalidInputError} */
-export function decodeInput(kind: IdKind, id: string, name: string): string {
+/** UUID behind an ID in a mutation's input. @param where its name in the input, or its path. @throws {InvalidInputError} */
+export function decodeInput(kind: IdKind, id: string, where: string | string[]): string {
   const uuid = decodeId(kind, id);
-  if (uuid === null) throw new InvalidInputError([{ path: [name], message: describeId(kind) }]);
+  if (uuid === null) throw new InvalidInputError([{ path: [where].flat(), message: describeId(kind) }]);
   return uuid;
 }
 
 /** As {@link decodeInput}; undefined where it is left out. */
-export const decodeOptionalInput = (kind: IdKind, id: string | null | undefined, name: string): string | undefined =>
-  id === null || id === undefined ? undefined : decodeInput(kind, id, name);
+export const decodeOptionalInput = (
+  kind: IdKind,
+  id: string | null | undefined,
+  where: string | string[],
+): string | undefined => (id === null || id === undefined ? undefined : decodeInput(kind, id, where));
 
 /** Type and UUID of an ID of any type. @throws {RequestError} BAD_USER_INPUT */
 export function decodeNodeId(id: string): { typename: string; id: string } {

@@ -16,6 +16,7 @@ import './found-delivery-mutations.ts';
 import './live-cursor.ts';
 import './delivery-changes.ts';
 import './delivery-stats.ts';
+import './endpoint-stats.ts';
 import './endpoint-health.ts';
 import './endpoint-changes.ts';
 import { builder } from './builder.ts';

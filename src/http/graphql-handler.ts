@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
-import type DataLoader from 'dataloader';
 import type { ExecutionArgs, ExecutionResult } from 'graphql';
 import { createYoga, isAsyncIterable, mapAsyncIterator, type Plugin } from 'graphql-yoga';
 import type { Caller } from '../access/caller.ts';
@@ -119,7 +118,7 @@ export function makeContext(services: Services, server: ServerContext): Context 
     requestId,
     lastEventId,
     makeFresh: () => makeContext(services, server),
-    loaders: { eventSummary, pages: new Map<string, DataLoader<string, { id: string }[]>>() },
+    loaders: { eventSummary, pages: new Map(), endpointStats: new Map() },
   };
 }
 

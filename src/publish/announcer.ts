@@ -4,12 +4,12 @@ import { PollLoop } from '../poll-loop.ts';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import { insertEvents } from '../storage/insert-events.ts';
 import { hasUnread, moveLogPosition, takeLogPosition, type UnreadRange } from '../storage/log-position.ts';
-import { type MatchedEndpoint, matchEndpoints } from '../storage/match-endpoints.ts';
+import type { MatchedEndpoint } from '../storage/match-endpoints.ts';
 import { readNews } from '../storage/read-news.ts';
 import type { Signals } from '../storage/signals.ts';
 import { inTransaction } from '../storage/transaction.ts';
 import { makeOperationalEvents, OPERATIONAL_PATTERNS, type OperationalEvent } from './operational-event.ts';
-import { planDeliveries, sendDeliveries, typesOf } from './plan-deliveries.ts';
+import { findTakers, planDeliveries, sendDeliveries } from './plan-deliveries.ts';
 
 /** Operational events are so far behind what they tell, or a little more. */
 const POLL_MS = 1_000;
@@ -67,7 +67,7 @@ export class Announcer {
   async #announce(client: ClientBase, range: UnreadRange): Promise<number> {
     const all = makeOperationalEvents(await readNews(client, range, OPERATIONAL_PATTERNS));
     if (all.length === 0) return 0;
-    const deliveries = planDeliveries(all, await matchEndpoints(client, typesOf(all)), isAboutAnother);
+    const deliveries = planDeliveries(all, await findTakers(client, all), isAboutAnother);
     // What nobody asked for is not stored.
     const events = all.filter((event) => event.endpointCount > 0);
     if (events.length === 0) return 0;

@@ -19,8 +19,23 @@ export interface PublishInput {
   contentType?: string | null;
   idempotencyKey?: string | null;
   sourceKey?: string | null;
+  /** UUID of the one endpoint that it goes to, whatever types that wants. @default every endpoint that wants its type */
+  endpointId?: string | null;
   source?: { workflowId?: string | null; runId?: string | null; nodeId?: string | null } | null;
 }
+
+/** An event for one endpoint. */
+export interface TargetedEvent extends EventRow {
+  target: {
+    /** UUID. */
+    endpointId: string;
+    /** Where that stands in the input. */
+    path: string[];
+  };
+}
+
+/** Whether an event goes to one endpoint, and not to all that want its type. */
+export const isTargeted = (event: EventRow): event is TargetedEvent => 'target' in event;
 
 /** Largest body of an event, in bytes of UTF-8. */
 export const EVENT_BODY_BYTES_MAX = 262_144;
@@ -79,12 +94,13 @@ const eventSchema = z
  * @param path where the event stands in a larger input
  * @throws {InvalidInputError}
  */
-export function makeEvent(tenant: Tenant, input: PublishInput, path: string[] = []): EventRow {
+export function makeEvent(tenant: Tenant, input: PublishInput, path: string[] = []): EventRow | TargetedEvent {
   const checked = parseInput(eventSchema, input, path);
   const body = encodeBody(checked, path);
   const event = {
     id: newId(),
-    ...tenant,
+    organizationId: tenant.organizationId,
+    environmentId: tenant.environmentId,
     type: checked.type,
     sourceKey: checked.sourceKey ?? null,
     workflowId: checked.source?.workflowId ?? null,
@@ -96,6 +112,7 @@ export function makeEvent(tenant: Tenant, input: PublishInput, path: string[] = 
     contentType: checked.contentType ?? CONTENT_TYPE_DEFAULT,
     endpointCount: 0,
     createdAt: new Date(),
+    ...(input.endpointId && { target: { endpointId: input.endpointId, path: [...path, 'endpointId'] } }),
   };
   return { ...event, contentHash: event.idempotencyKey === null ? null : hashContent(event) };
 }
@@ -111,6 +128,7 @@ function encodeBody({ payload, body }: z.output<typeof eventSchema>, path: strin
 /** Tells whether two events under one idempotency key are the same: all that the producer gave, and nothing else. */
 function hashContent(event: EventRow): Uint8Array<ArrayBuffer> {
   const { type, contentType, sourceKey, workflowId, runId, nodeId } = event;
-  const rest = JSON.stringify([type, contentType, sourceKey, workflowId, runId, nodeId]);
+  const target = isTargeted(event) ? [event.target.endpointId] : [];
+  const rest = JSON.stringify([type, contentType, sourceKey, workflowId, runId, nodeId, ...target]);
   return createHash('sha256').update(rest).update('\0').update(event.body).digest() as Uint8Array<ArrayBuffer>;
 }

@@ -7,12 +7,11 @@ import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import { findEventsByKey } from '../storage/find-events-by-key.ts';
 import type { NewDelivery } from '../storage/insert-deliveries.ts';
 import { type EventRow, insertEvents } from '../storage/insert-events.ts';
-import { matchEndpoints } from '../storage/match-endpoints.ts';
 import type { Signals } from '../storage/signals.ts';
 import { inTwoSteps, isFaultOfAll } from '../storage/transaction.ts';
-import { makeEvent, type PublishInput } from './event-input.ts';
+import { isTargeted, makeEvent, type PublishInput, type TargetedEvent } from './event-input.ts';
 import { Gatherer } from './gatherer.ts';
-import { planDeliveries, sendDeliveries, typesOf } from './plan-deliveries.ts';
+import { findTakers, planDeliveries, sendDeliveries } from './plan-deliveries.ts';
 
 /** Calls with so many events have transactions of their own, and hold up no smaller ones. */
 const BULK_EVENTS_MIN = 50;
@@ -128,12 +127,13 @@ export class Publisher {
   }
 
   /**
-   * A group that conflicts with an event stored before is answered. One that conflicts with a group of its own
-   * transaction, which is not stored now, has to wait until that one is.
+   * A group that is not valid, or conflicts with an event stored before, is answered. One that conflicts with a group of
+   * its own transaction, which is not stored now, has to wait until that one is.
    */
-  async #flushWithout(groups: Group[], refused: Map<Group, IdempotencyConflictError>): Promise<void> {
+  async #flushWithout(groups: Group[], refused: Map<Group, Refusal>): Promise<void> {
     const own = new Set(groups.flatMap((group) => group.events.map((event) => event.id)));
-    const final = [...refused].filter(([, error]) => !own.has(error.eventId));
+    const mayStand = (error: Refusal) => error instanceof InvalidInputError || !own.has(error.eventId);
+    const final = [...refused].filter(([, error]) => mayStand(error));
     for (const [group, error] of final) group.reject(error);
     const isFinal = new Set(final.map(([group]) => group));
     const rest = groups.filter((group) => !isFinal.has(group));
@@ -150,17 +150,19 @@ export class Publisher {
   #store(groups: Group[]): Promise<Map<string, PublishedEvent>> {
     const events = groups.flatMap((group) => group.events);
     return inTwoSteps(this.#options.pool, {
-      read: (client) => matchEndpoints(client, typesOf(events)),
-      write: (client, matched) => {
-        const deliveries = planDeliveries(events, matched);
+      read: (client) => findTakers(client, events),
+      write: (client, takers) => {
+        const deliveries = planDeliveries(events, takers);
         const hasKeys = events.some((event) => event.idempotencyKey !== null);
-        return hasKeys ? this.#writeKeyed(client, groups, deliveries) : this.#write(client, events, deliveries);
+        return hasKeys ? this.#writeKeyed(client, groups, deliveries) : this.#write(client, groups, deliveries);
       },
     });
   }
 
   /** Without keys nothing can be left out, so everything is sent at once. */
-  async #write(client: ClientBase, events: EventRow[], deliveries: NewDelivery[]) {
+  async #write(client: ClientBase, groups: Group[], deliveries: NewDelivery[]) {
+    refuseAstray(groups, () => true);
+    const events = groups.flatMap((group) => group.events);
     const sent = await sendDeliveries(client, this.#options.queue, deliveries);
     const stored = new Map(events.map((event) => [event.id, { event, duplicate: false }]));
     return { done: Promise.all([insertEvents(client, events), sent.done]).then(() => stored) };
@@ -173,6 +175,7 @@ export class Publisher {
     const stored = new Map<string, PublishedEvent>();
     for (const event of events) if (inserted.has(event.id)) stored.set(event.id, { event, duplicate: false });
     if (inserted.size < events.length) await findDuplicates(client, groups, stored);
+    refuseAstray(groups, ({ id }) => inserted.has(id));
     const isNew = ({ eventId }: NewDelivery) => inserted.has(eventId);
     const sent = await sendDeliveries(client, this.#options.queue, deliveries.filter(isNew));
     return { done: sent.done.then(() => stored) };
@@ -217,11 +220,14 @@ function refuseContradictions(events: EventRow[]) {
   }
 }
 
-/** Groups whose idempotency keys belong to events with other content. */
-class RefusedGroups extends Error {
-  readonly refused: Map<Group, IdempotencyConflictError>;
+/** An idempotency key belongs to an event with other content, or an endpoint that is named is not there. */
+type Refusal = IdempotencyConflictError | InvalidInputError;
 
-  constructor(refused: Map<Group, IdempotencyConflictError>) {
+/** Groups that must not be stored. */
+class RefusedGroups extends Error {
+  readonly refused: Map<Group, Refusal>;
+
+  constructor(refused: Map<Group, Refusal>) {
     super('Some groups were refused.');
     this.refused = refused;
   }
@@ -248,6 +254,26 @@ async function findDuplicates(client: ClientBase, groups: Group[], published: Ma
   }
   if (refused.size > 0) throw new RefusedGroups(refused);
 }
+
+/**
+ * Refuses groups with events that name an endpoint which is not there. An event that was stored before is answered as it
+ * is, whatever became of its endpoint.
+ *
+ * @throws {RefusedGroups}
+ */
+function refuseAstray(groups: Group[], isStoredNow: (event: EventRow) => boolean) {
+  const refused = new Map<Group, Refusal>();
+  for (const group of groups) {
+    const astray = group.events.filter(isTargeted).filter((event) => event.endpointCount === 0 && isStoredNow(event));
+    if (astray.length > 0) refused.set(group, new InvalidInputError(astray.map(makeIssue)));
+  }
+  if (refused.size > 0) throw new RefusedGroups(refused);
+}
+
+const makeIssue = ({ target }: TargetedEvent) => ({
+  path: target.path,
+  message: 'There is no endpoint with this ID in the environment. Give one that is there, or leave it out.',
+});
 
 /** serialization_failure: the transaction is made again. */
 const CONFLICT = { code: '40001' };

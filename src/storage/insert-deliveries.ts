@@ -1,9 +1,8 @@
 import type { ClientBase } from 'pg';
 import { type DeliveryState, newDelivery, transition } from '../domain/delivery.ts';
 import { newId } from '../domain/ids.ts';
-import { toRetryPolicy } from './endpoint-columns.ts';
+import { type EndpointColumns, toRetryPolicy } from './endpoint-columns.ts';
 import type { EventRow } from './insert-events.ts';
-import type { MatchedEndpoint } from './match-endpoints.ts';
 
 /** A delivery that is about to be stored, in its first state. */
 export interface NewDelivery {
@@ -18,10 +17,17 @@ export interface NewDelivery {
   state: DeliveryState;
 }
 
-/** The delivery of an event to an endpoint that wants it: queued, held or skipped, as the endpoint's status has it. */
+/** An endpoint that takes an event. */
+export interface Taker extends EndpointColumns {
+  endpointId: string;
+  /** Null: the event names the endpoint. */
+  routeId: string | null;
+}
+
+/** The delivery of an event to an endpoint that takes it: queued, held or skipped, as the endpoint's status has it. */
 export function makeDelivery(
   event: Pick<EventRow, 'id' | 'organizationId' | 'environmentId' | 'sourceKey'>,
-  endpoint: MatchedEndpoint,
+  endpoint: Taker,
   now: Date,
 ): NewDelivery {
   const retryPolicy = toRetryPolicy(endpoint);

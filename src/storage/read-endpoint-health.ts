@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import { MINUTE_SECONDS, toStats } from '../domain/delivery-stats.ts';
 import { type EndpointHealth, HEALTH_ATTEMPTS_MAX, HEALTH_WINDOW_MS, judgeHealth } from '../domain/endpoint-health.ts';
 import { OLDEST_WAITING_AT, WAITING } from './read-waiting.ts';
-import { SUMMED_COUNTS, toCounts } from './stats-counts.ts';
+import { SUMMED_COUNTS, SUMMED_DURATIONS, toCounts } from './stats-counts.ts';
 
 const SQL = `
 select e.id as "endpointId", e.environment_id as "environmentId", e.status, e.deleted_at is not null as "isDeleted",
@@ -23,7 +23,7 @@ from endpoints e left join failure_streaks f on f.endpoint_id = e.id left join l
     where endpoint_id = e.id order by id desc limit ${HEALTH_ATTEMPTS_MAX}
   ) newest
 ) a cross join lateral (
-  select ${SUMMED_COUNTS} from delivery_stats s
+  select ${SUMMED_COUNTS}, ${SUMMED_DURATIONS} from delivery_stats s
   where s.environment_id = e.environment_id and s.endpoint_id = e.id
     and s.resolution_seconds = ${MINUTE_SECONDS} and s.starts_at >= $2
 ) r

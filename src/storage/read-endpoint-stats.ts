@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 import { type DeliveryCounts, HOUR_SECONDS, MINUTE_SECONDS } from '../domain/delivery-stats.ts';
 import type { StatsWindow } from './read-stats-buckets.ts';
-import { SUMMED_COUNTS, toCounts } from './stats-counts.ts';
+import { SUMMED_COUNTS, SUMMED_DURATIONS, toCounts } from './stats-counts.ts';
 
 /** One of an environment's endpoints with what happened there. */
 export interface EndpointCounts {
@@ -24,7 +24,7 @@ with ranges as materialized (
   where e.environment_id = $1 and ($2::uuid is null or e.id = $2)
   group by e.id order by sum(s.attempts_failed) desc, sum(s.attempts_succeeded) desc, e.id desc limit $6
 )
-select e.id as "endpointId", ${SUMMED_COUNTS} from ${rowsOf('worst')} group by e.id
+select e.id as "endpointId", ${SUMMED_COUNTS}, ${SUMMED_DURATIONS} from ${rowsOf('worst')} group by e.id
 order by sum(s.attempts_failed) desc, sum(s.attempts_succeeded) desc, e.id desc`;
 
 /**

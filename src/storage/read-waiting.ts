@@ -28,11 +28,23 @@ export const OLDEST_WAITING_AT = `
  * @param endpointId null: of the whole environment
  */
 export async function readWaiting(pool: Pool, environmentId: string, endpointId: string | null): Promise<Waiting> {
+  const [waiting] = await readWaitingOf(pool, environmentId, [endpointId]);
+  return waiting as Waiting;
+}
+
+/** As {@link readWaiting}, of many with one statement, in their order. */
+export async function readWaitingOf(
+  pool: Pool,
+  environmentId: string,
+  endpointIds: readonly (string | null)[],
+): Promise<Waiting[]> {
+  const ids = endpointIds.map((id) => id ?? WHOLE_ENVIRONMENT_ID);
   const { rows } = await pool.query({
     name: 'read-waiting',
-    text: `select ${WAITING}::float8 as waiting, ${OLDEST_WAITING_AT} as "oldestWaitingAt"
-      from delivery_gauges g where g.environment_id = $1 and g.endpoint_id = $2`,
-    values: [environmentId, endpointId ?? WHOLE_ENVIRONMENT_ID],
+    text: `select g.endpoint_id as "endpointId", ${WAITING}::float8 as waiting, ${OLDEST_WAITING_AT} as "oldestWaitingAt"
+      from delivery_gauges g where g.environment_id = $1 and g.endpoint_id = any($2)`,
+    values: [environmentId, ids],
   });
-  return rows[0] ?? NONE_WAITING;
+  const found = new Map(rows.map(({ endpointId, ...waiting }) => [endpointId, waiting]));
+  return ids.map((id) => found.get(id) ?? NONE_WAITING);
 }

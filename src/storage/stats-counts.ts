@@ -23,13 +23,16 @@ export const HISTOGRAM_OF_CLASSES = `coalesce((array[
   ${eachClass((index) => `coalesce(sum(durations) filter (where class = ${index}), 0)::int`)}
 ])[1:max(class) + 1], '{}')`;
 
-/** Select list: sums of rows of `delivery_stats s`, as {@link toCounts} reads them. */
-export const SUMMED_COUNTS = `
-  coalesce(sum(s.published), 0)::float8 as published, coalesce(sum(s.delivered), 0)::float8 as delivered,
-  coalesce(sum(s.failed), 0)::float8 as failed, coalesce(sum(s.retried), 0)::float8 as retried,
-  coalesce(sum(s.attempts_succeeded), 0)::float8 as attempts_succeeded,
-  coalesce(sum(s.attempts_failed), 0)::float8 as attempts_failed,
-  to_json((array[
+const COUNT_NAMES = ['published', 'delivered', 'failed', 'retried', 'attempts_succeeded', 'attempts_failed'];
+
+/** Select list: counts of a row of `delivery_stats s`, as {@link toCounts} reads them, durations aside. */
+export const COUNTS = COUNT_NAMES.map((name) => `s.${name}::float8`).join(', ');
+
+/** Select list: the same, summed up over rows. */
+export const SUMMED_COUNTS = COUNT_NAMES.map((name) => `coalesce(sum(s.${name}), 0)::float8 as ${name}`).join(', ');
+
+/** Select list: durations summed up over rows of `delivery_stats s`, as {@link toCounts} reads them. */
+export const SUMMED_DURATIONS = `to_json((array[
     ${eachClass((index) => `coalesce(sum(s.durations[${index + 1}]), 0)`)}
   ])[1:max(cardinality(s.durations))]) as durations`;
 
@@ -41,8 +44,8 @@ export interface CountsRow {
   retried: number;
   attempts_succeeded: number;
   attempts_failed: number;
-  /** Null: there is nothing to sum up. */
-  durations: number[] | null;
+  /** Null: there is nothing to sum up. Left out: not read. */
+  durations?: number[] | null;
 }
 
 export const toCounts = (row: CountsRow): DeliveryCounts => ({
