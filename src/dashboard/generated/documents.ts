@@ -282,11 +282,12 @@ export type NotRetryableReason =
 
 /** An event to publish. Exactly one of payload and body, 256 KiB at most. */
 export type PublishEventInput = {
-  endpointId?: string | null | undefined;
   /** Sent to the letter. */
   body?: string | null | undefined;
   /** Content type of the body; left out: `application/json`. */
   contentType?: string | null | undefined;
+  /** The one endpoint to send it to, whatever event types that takes: for test events and the like. Left out: every endpoint that takes its type. */
+  endpointId?: string | null | undefined;
   /** Makes publishing twice store once: 1 to 256 characters. Kept for as long as the event. */
   idempotencyKey?: string | null | undefined;
   /** Any JSON value but null; sent as compact JSON. */
