@@ -1,4 +1,4 @@
-import { Button, Group, JsonInput, Modal, Select, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Group, Modal, Select, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useState } from 'react';
 import { useQuery } from 'urql';
@@ -71,11 +71,10 @@ export function PublishModal({ endpointId, onClose }: PublishModalProps) {
             data-autofocus
             {...form.getInputProps('type')}
           />
-          <JsonInput
+          <Textarea
             label="Payload"
             description="JSON, sent to the letter"
             required
-            formatOnBlur
             autosize
             minRows={6}
             maxRows={16}
