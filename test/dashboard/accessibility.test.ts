@@ -43,7 +43,7 @@ describe.runIf(HAS_BROWSER)('every page', () => {
       await page.goto(path);
       await page.locator('main').locator('h1, p').first().waitFor();
       // Spinners have names of their own: what they stand for is wanted.
-      await page.locator('main [role=status][aria-label^=Loading]').waitFor({ state: 'detached' });
+      await page.waitForFunction(() => !document.querySelector('main [role=status][aria-label^=Loading]'));
       await look(name);
     }
   }

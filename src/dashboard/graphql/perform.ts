@@ -30,6 +30,9 @@ export async function perform<Data extends Record<string, Result>, Variables ext
   return {
     ok: false,
     message,
-    faults: Object.fromEntries(issues.map((issue) => [issue.path.join('.'), issue.message])),
+    faults: Object.fromEntries(issues.map((issue) => [issue.path.join('.'), toSentence(issue.message)])),
   };
 }
+
+/** The server says what a field must be, as the end of a sentence that begins with its name. */
+const toSentence = (message: string) => message.charAt(0).toUpperCase() + message.slice(1);

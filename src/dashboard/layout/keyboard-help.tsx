@@ -21,7 +21,11 @@ const KEYS: [string[], string][] = [
 export function KeyboardHelp() {
   const [isOpen, { open, close }] = useDisclosure();
   useWindowEvent(SHOW as keyof WindowEventMap, open);
-  useHotkeys([['shift+?', open]]);
+  // Where it takes Shift depends on the keyboard.
+  useHotkeys([
+    ['shift+?', open],
+    ['?', open],
+  ]);
   return (
     <Modal opened={isOpen} onClose={close} title="Keyboard shortcuts">
       <Table>
