@@ -1,4 +1,5 @@
 import { prepareBacklog } from '../support/backlog.ts';
+import { seedDay, timeDay } from '../support/day.ts';
 import { addDrained, type Drained, drain } from '../support/delivering.ts';
 import { listFirstPages, timeFirstPage } from '../support/first-pages.ts';
 import { type PastKind, seedPast } from '../support/past.ts';
@@ -20,6 +21,7 @@ const COUNTS_FULL = [100_000, 1_000_000];
 const ROUNDS = 2;
 const RATE_RATIO_AT_LEAST = 0.9;
 const PAGE_RATIO_AT_MOST = 1.5;
+const DAY_P50_MS_AT_MOST = 50;
 
 /** A database with a backlog and a past. */
 interface Step {
@@ -32,7 +34,7 @@ interface Step {
 /**
  * What a past costs: the rate at which a backlog of 10,000 is drained beside 100,000 deliveries that are delivered, or
  * that wait for a retry in a day, against the same with no past, in turns; and the time of the first page of each
- * connection, with each filter, against its time with 10,000.
+ * connection, with each filter, against its time with 10,000; and the time of a day of statistics in minutes.
  */
 export const benchGrowth = (bench: Bench): Promise<Row[]> =>
   withReceiver(async (receiver) => {
@@ -47,7 +49,7 @@ export const benchGrowth = (bench: Bench): Promise<Row[]> =>
       await seed(bench, floor);
       for (const step of steps.filter((one) => one.kind === kind)) {
         await seed(bench, step);
-        pageRows.push(await comparePages(bench, floor, step));
+        pageRows.push(...(await comparePages(bench, floor, step)));
       }
     }
     const rateRows = await compareRates(bench, receiver, steps);
@@ -57,7 +59,9 @@ export const benchGrowth = (bench: Bench): Promise<Row[]> =>
 /** Makes a step's database. */
 async function seed({ databases, progress }: Bench, { name, kind, count }: Step) {
   progress(`seeding ${count} past deliveries, ${kind}`);
-  await seedPast({ databaseUrl: await databases.clone(name, 'growth'), kind, count });
+  const databaseUrl = await databases.clone(name, 'growth');
+  await seedPast({ databaseUrl, kind, count });
+  await seedDay(databaseUrl, count);
 }
 
 async function compareRates(bench: Bench, receiver: Receiver, steps: Step[]): Promise<Row[]> {
@@ -101,7 +105,7 @@ interface PageTimes {
   ms: [number, number];
 }
 
-async function comparePages(bench: Bench, floor: Step, step: Step): Promise<Row> {
+async function comparePages(bench: Bench, floor: Step, step: Step): Promise<Row[]> {
   bench.progress(`first pages: ${step.count} ${step.kind} against ${floor.count}`);
   const start = (one: Step) => startPosthorn(bench.databases.urlOf(one.name), 'api');
   const servers = [await start(floor), await start(step)] as const;
@@ -116,7 +120,7 @@ async function comparePages(bench: Bench, floor: Step, step: Step): Promise<Row>
     for (const { name, ms } of times.filter(isSlower)) {
       bench.progress(`slower: ${name}, ${ms[0].toFixed(1)} → ${ms[1].toFixed(1)} ms`);
     }
-    return toPageRow(step, times);
+    return [toPageRow(step, times), toDayRow(step, await timeDay(urls[1]))];
   } finally {
     await Promise.all(servers.map((server) => server.stop()));
   }
@@ -137,5 +141,16 @@ function toPageRow({ kind, count }: Step, times: PageTimes[]): Row {
     p99Ms: percentile(big, 0.99),
     bars: [{ name: 'worst', value: ratioOf(worst), atMost: PAGE_RATIO_AT_MOST }],
     note: `${worst.name} ${from} → ${to} ms`,
+  });
+}
+
+function toDayRow({ kind, count }: Step, times: number[]): Row {
+  const p50Ms = percentile(times, 0.5);
+  return makeRow({
+    scenario: 'growth',
+    variant: `day in minutes, ${count} ${kind}`,
+    p50Ms,
+    p99Ms: percentile(times, 0.99),
+    bars: [{ name: 'p50', value: p50Ms, atMost: DAY_P50_MS_AT_MOST }],
   });
 }

@@ -4,7 +4,8 @@ import { builder } from './builder.ts';
 
 builder.scalarType('DateTime', {
   description: 'A point in time, RFC 3339, answered in UTC: `2026-01-31T12:00:00.000Z`.',
-  serialize: (value) => value,
+  // Left as a Date, JSON.stringify would look up how to write each one: that takes twice as long.
+  serialize: (value) => value.toISOString(),
   parseValue: (value) => checkYear(DateTimeResolver.parseValue(value) as Date),
   parseLiteral: (node) => checkYear(DateTimeResolver.parseLiteral(node, {}) as Date),
 });

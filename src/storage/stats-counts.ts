@@ -23,12 +23,17 @@ export const HISTOGRAM_OF_CLASSES = `coalesce((array[
   ${eachClass((index) => `coalesce(sum(durations) filter (where class = ${index}), 0)::int`)}
 ])[1:max(class) + 1], '{}')`;
 
-const COUNT_NAMES = ['published', 'delivered', 'failed', 'retried', 'attempts_succeeded', 'attempts_failed'];
+/** Columns of `delivery_stats` that count, durations aside. */
+export const COUNT_NAMES = [
+  'published',
+  'delivered',
+  'failed',
+  'retried',
+  'attempts_succeeded',
+  'attempts_failed',
+] as const;
 
-/** Select list: counts of a row of `delivery_stats s`, as {@link toCounts} reads them, durations aside. */
-export const COUNTS = COUNT_NAMES.map((name) => `s.${name}::float8`).join(', ');
-
-/** Select list: the same, summed up over rows. */
+/** Select list: counts summed up over rows of `delivery_stats s`, as {@link toCounts} reads them, durations aside. */
 export const SUMMED_COUNTS = COUNT_NAMES.map((name) => `coalesce(sum(s.${name}), 0)::float8 as ${name}`).join(', ');
 
 /** Select list: durations summed up over rows of `delivery_stats s`, as {@link toCounts} reads them. */
@@ -44,7 +49,7 @@ export interface CountsRow {
   retried: number;
   attempts_succeeded: number;
   attempts_failed: number;
-  /** Null: there is nothing to sum up. Left out: not read. */
+  /** Null: there is nothing to sum up, or it was not read. */
   durations?: number[] | null;
 }
 
