@@ -49,6 +49,7 @@ describe('with nothing set', () => {
     requestsPerSecondMax: 1_000,
     trustedProxies: 0,
     corsOrigins: ['*'],
+    embedOrigins: [],
     introspection: true,
     behindTls: false,
   };
@@ -113,6 +114,7 @@ describe('with everything set', () => {
       POSTHORN_REQUESTS_PER_SECOND: '60',
       POSTHORN_TRUST_PROXY: '2',
       POSTHORN_CORS_ORIGINS: 'https://app.example.com, http://localhost:3000',
+      POSTHORN_EMBED_ORIGINS: 'https://product.example.com',
       POSTHORN_INTROSPECTION: 'on',
       POSTHORN_BEHIND_TLS: 'on',
       NODE_ENV: 'production',
@@ -143,6 +145,7 @@ describe('with everything set', () => {
       requestsPerSecondMax: 60,
       trustedProxies: 2,
       corsOrigins: ['https://app.example.com', 'http://localhost:3000'],
+      embedOrigins: ['https://product.example.com'],
       introspection: true,
       behindTls: true,
       production: true,
@@ -238,6 +241,8 @@ describe('a value that is wrong', () => {
     ['POSTHORN_CORS_ORIGINS', 'https://app.example.com/', 'https://app.example.com'],
     ['POSTHORN_CORS_ORIGINS', 'https://*.example.com', 'https://app.example.com'],
     ['POSTHORN_CORS_ORIGINS', 'null', 'https://app.example.com'],
+    ['POSTHORN_EMBED_ORIGINS', '*', 'https://app.example.com'],
+    ['POSTHORN_EMBED_ORIGINS', 'https://app.example.com/page', 'https://app.example.com'],
     ['POSTHORN_INTROSPECTION', 'yes', 'on or off'],
     ['POSTHORN_BEHIND_TLS', '1', 'on or off'],
   ])('is refused by the name of its variable, with what to do: %s=%s', (name, value, advice) => {

@@ -17,7 +17,7 @@ const LAYERS = [
 ];
 
 const files = readdirSync(SOURCE_DIR, { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.ts') && !path.startsWith('generated/'))
+  .filter((path) => /\.tsx?$/.test(path) && !/(^|\/)generated\//.test(path))
   .toSorted();
 
 const read = (path: string) => readFileSync(join(SOURCE_DIR, path), 'utf8');
@@ -30,7 +30,9 @@ const rankOf = (path: string) => LAYERS.findIndex((folders) => folders.includes(
 /** Paths below `src/` that a source imports, statically, for its types, for its effect, or when it runs. */
 function findImports(path: string, source: string): string[] {
   const specifiers = [...source.matchAll(/\b(?:from|import)\s*\(?\s*['"](\.[^'"]*)['"]/g)];
-  return specifiers.map(([, specifier]) => relative('.', join(dirname(path), specifier as string)));
+  // What is taken as a text is shown, not run.
+  const run = specifiers.filter(([, specifier]) => !specifier?.endsWith('?raw'));
+  return run.map(([, specifier]) => relative('.', join(dirname(path), specifier as string)));
 }
 
 /** Why a file may not import another; null: it may. */
@@ -66,6 +68,15 @@ describe('the layers', () => {
     ['utils/strings.ts', 'errors.ts', 'in no layer'],
   ])('%s must not import %s: it stands %s', (importer, imported, fault) => {
     expect(findFault(importer, imported)).toContain(fault);
+  });
+
+  it('the dashboard imports nothing from outside of it: it knows the server through GraphQL alone', () => {
+    const own = files.filter((path) => path.startsWith('dashboard/'));
+    const imports = own.flatMap((path) =>
+      findImports(path, read(path)).map((imported) => `${path} imports ${imported}`),
+    );
+    expect(imports.length).toBeGreaterThan(own.length);
+    expect(imports.filter((line) => !/ imports dashboard\//.test(line))).toEqual([]);
   });
 
   it('imports of every form are seen', () => {

@@ -116,6 +116,10 @@ function describeTimes(times: number[]): string[] {
   return times.map((time) => dayjs.unix(time).format(format));
 }
 
+/** Values without neighbours: no line leads through them, so each is drawn as a point. */
+const findLonely = (values: uPlot.AlignedData[number] = []): number[] =>
+  [...values.keys()].filter((at) => values[at] != null && values[at - 1] == null && values[at + 1] == null);
+
 function makeOptions({ series, ink, width, height, format, range }: OptionsInput): uPlot.Options {
   const axis: uPlot.Axis = {
     stroke: ink.text,
@@ -145,7 +149,10 @@ function makeOptions({ series, ink, width, height, format, range }: OptionsInput
         stroke: color,
         width: 1.75,
         ...(isArea && { fill: `${color}22` }),
-        points: { size: 4 },
+        points: {
+          size: 4,
+          filter: (plot: uPlot, index: number, isShown: boolean) => (isShown ? null : findLonely(plot.data[index])),
+        },
         value: (_: uPlot, value: number | null) => (value === null ? '–' : format(value)),
       })),
     ],

@@ -8,7 +8,7 @@ import { EndpointChoicesDocument, PublishEventDocument } from '../generated/docu
 import { perform } from '../graphql/perform.ts';
 import { findJsonFault } from './event-body.ts';
 
-const EXAMPLE = JSON.stringify({ hello: 'world', sentAt: 'now' }, null, 2);
+const EXAMPLE = JSON.stringify({ hello: 'world' }, null, 2);
 
 export interface PublishModalProps {
   /** Sends to this endpoint alone. */
@@ -16,18 +16,26 @@ export interface PublishModalProps {
   onClose: () => void;
 }
 
+interface PublishValues {
+  type: string;
+  body: string;
+  sourceKey: string;
+  idempotencyKey: string;
+  endpointId: string | null;
+}
+
 /** Publishes an event by hand, to try things out. */
 export function PublishModal({ endpointId, onClose }: PublishModalProps) {
   const [{ data }] = useQuery({ query: EndpointChoicesDocument });
   const [isBusy, setBusy] = useState(false);
   const [, navigate] = useLocation();
-  const form = useForm({
+  const form = useForm<PublishValues>({
     initialValues: {
       type: 'test.event',
       body: EXAMPLE,
       sourceKey: '',
       idempotencyKey: '',
-      endpointId: endpointId ?? '',
+      endpointId: endpointId ?? null,
     },
     validate: {
       type: (type) => (type.trim() === '' ? 'Enter a type, for example invoice.paid.' : null),
@@ -43,7 +51,7 @@ export function PublishModal({ endpointId, onClose }: PublishModalProps) {
       body,
       sourceKey: sourceKey || null,
       idempotencyKey: idempotencyKey || null,
-      endpointId: target || null,
+      endpointId: target,
     };
     const result = await perform(PublishEventDocument, { input });
     setBusy(false);
