@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { findBarriers, HAS_BROWSER, useBrowser } from '../support/browser.ts';
+import { findBarriers, useBrowser } from '../support/browser.ts';
+import { HAS_BROWSER } from '../support/chromium.ts';
 import { useTestBed } from '../support/posthorn.ts';
 import { useReceiver } from '../support/receiver.ts';
 

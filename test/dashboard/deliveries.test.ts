@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Page } from 'playwright-core';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { HAS_BROWSER, useBrowser } from '../support/browser.ts';
+import { useBrowser } from '../support/browser.ts';
+import { HAS_BROWSER } from '../support/chromium.ts';
 import { until, useTestBed } from '../support/posthorn.ts';
 import { useReceiver } from '../support/receiver.ts';
 

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { HAS_BROWSER, useBrowser } from '../support/browser.ts';
+import { useBrowser } from '../support/browser.ts';
+import { HAS_BROWSER } from '../support/chromium.ts';
 import { useTestBed } from '../support/posthorn.ts';
 import { useReceiver } from '../support/receiver.ts';
 

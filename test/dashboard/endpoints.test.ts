@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { verifyWebhook } from '../../examples/signatures/verify.ts';
-import { HAS_BROWSER, useBrowser } from '../support/browser.ts';
+import { useBrowser } from '../support/browser.ts';
+import { HAS_BROWSER } from '../support/chromium.ts';
 import { until, useTestBed } from '../support/posthorn.ts';
 import { useReceiver } from '../support/receiver.ts';
 

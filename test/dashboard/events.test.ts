@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { HAS_BROWSER, useBrowser } from '../support/browser.ts';
+import { useBrowser } from '../support/browser.ts';
+import { HAS_BROWSER } from '../support/chromium.ts';
 import { until, useTestBed } from '../support/posthorn.ts';
 import { useReceiver } from '../support/receiver.ts';
 
@@ -58,6 +59,16 @@ describe.runIf(HAS_BROWSER)('events in the dashboard', () => {
     await bed.publish({ type: 'thing.happened', sourceKey: 'seen-live' }, { key });
     const row = page.getByRole('row', { name: /seen-live/ });
     await row.getByText('Delivered').waitFor();
+  });
+
+  it('are walked and opened by keys', async () => {
+    const { id } = await bed.publish({ type: 'first.thing' }, { key });
+    await bed.publish({ type: 'second.thing' }, { key });
+    const page = await openPage({ key, path: '/events' });
+    await page.getByText('first.thing').waitFor();
+    for (const pressed of ['j', 'j', 'j']) await page.keyboard.press(pressed);
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`**/events/${id}`);
   });
 
   it('are sent again to all endpoints that match, or to one', async () => {

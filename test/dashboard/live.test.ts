@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { HAS_BROWSER, useBrowser } from '../support/browser.ts';
+import { useBrowser } from '../support/browser.ts';
+import { HAS_BROWSER } from '../support/chromium.ts';
 import { useNetwork } from '../support/network.ts';
 import { useTestBed } from '../support/posthorn.ts';
 import { useReceiver } from '../support/receiver.ts';

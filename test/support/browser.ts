@@ -1,41 +1,8 @@
-import { existsSync } from 'node:fs';
 import { AxeBuilder } from '@axe-core/playwright';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { launchBrowser } from './chromium.ts';
 import { ROOT_KEY } from './posthorn.ts';
-
-/** Where packages put a Chromium: Debian's and its kin, Chrome, macOS. */
-const PLACES = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/Applications/Chromium.app/Contents/MacOS/Chromium',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-];
-
-/** A browser of the machine; undefined: it has none. */
-export const CHROMIUM_PATH = PLACES.find((path) => existsSync(path));
-
-/** Where there is no browser, its tests are passed over, but not in CI, which has to have one. */
-export const HAS_BROWSER = CHROMIUM_PATH !== undefined || process.env.CI !== undefined;
-if (!HAS_BROWSER) console.warn('There is no Chromium on this machine: the tests of the dashboard are passed over.');
-
-/** Nothing but the pages under test: no look-ups, updates or sandbox of the browser's own. */
-const ARGUMENTS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-export const launchBrowser = (): Promise<Browser> => {
-  if (!CHROMIUM_PATH)
-    throw new Error('These tests need a Chromium. Install one, with Debian: apt-get install chromium');
-  return chromium.launch({ executablePath: CHROMIUM_PATH, args: ARGUMENTS });
-};
 
 /** Signs a page in as people do. @param key @default the operator's */
 export async function signIn(page: Page, url: string, key = ROOT_KEY): Promise<void> {

@@ -1,8 +1,9 @@
-import { Button, Group, Paper, Stack, Title } from '@mantine/core';
+import { Button, Group, Paper, Stack } from '@mantine/core';
 import { useDisclosure, useMediaQuery } from '@mantine/hooks';
 import { IconFilter } from '@tabler/icons-react';
 import { useMemo } from 'react';
 import { Link, useSearchParams } from 'wouter';
+import { PageTitle } from '../elements/page-title.tsx';
 import { readDeliveryFilter } from './delivery-filter.ts';
 import { DeliveryTable, NoDeliveries } from './delivery-table.tsx';
 import { FilterBar } from './filter-bar.tsx';
@@ -17,9 +18,7 @@ export default function DeliveriesPage() {
   return (
     <Stack gap="sm">
       <Group justify="space-between">
-        <Title order={1} size="h3">
-          Deliveries
-        </Title>
+        <PageTitle title="Deliveries" />
         {isNarrow && (
           <Button
             size="xs"

@@ -4,6 +4,7 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useLocation } from 'wouter';
 import { EmptyState, ErrorNotice, Loading, tell, tellFault } from '../elements/notices.tsx';
+import { useRowKeys } from '../elements/use-row-keys.ts';
 import { type DeliveryFilter, type DeliveryRowFragment, RetryDeliveryDocument } from '../generated/documents.ts';
 import { perform } from '../graphql/perform.ts';
 import { useMay } from '../session/session.tsx';
@@ -14,7 +15,6 @@ import classes from './delivery-table.module.css';
 import { NOT_RETRYABLE } from './not-retryable.ts';
 import { SelectionBar } from './selection-bar.tsx';
 import { useDeliveryList } from './use-delivery-list.ts';
-import { useRowKeys } from './use-row-keys.ts';
 
 const ROW_PX = 53;
 /** So many rows before the end, the next page is asked for. */

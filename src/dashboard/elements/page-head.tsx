@@ -1,6 +1,7 @@
-import { Anchor, Breadcrumbs, Group, Stack, Text, Title } from '@mantine/core';
+import { Anchor, Breadcrumbs, Group, Stack, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { Link } from 'wouter';
+import { PageTitle } from './page-title.tsx';
 
 export interface PageHeadProps {
   /** The list that the thing is one of. */
@@ -25,9 +26,7 @@ export function PageHead({ parent, title, badge, actions }: PageHeadProps) {
       </Breadcrumbs>
       <Group justify="space-between" gap="sm">
         <Group gap="sm">
-          <Title order={1} size="h3" style={{ overflowWrap: 'anywhere' }}>
-            {title}
-          </Title>
+          <PageTitle title={title} />
           {badge}
         </Group>
         <Group gap="xs">{actions}</Group>

@@ -1,12 +1,14 @@
-import { Anchor, Badge, Button, Group, Paper, Stack, Table, Text, TextInput, Title } from '@mantine/core';
+import { Anchor, Badge, Button, Group, Paper, Stack, Table, Text, TextInput } from '@mantine/core';
 import { useThrottledCallback } from '@mantine/hooks';
 import { IconPlus, IconWebhook } from '@tabler/icons-react';
 import { useEffect, useState } from 'react';
 import { useQuery } from 'urql';
-import { Link, Redirect, useSearchParams } from 'wouter';
+import { Link, Redirect, useLocation, useSearchParams } from 'wouter';
 import { EmptyState, ErrorNotice, Loading } from '../elements/notices.tsx';
+import { PageTitle } from '../elements/page-title.tsx';
 import { Sparkline } from '../elements/sparkline.tsx';
 import { StatusBadge } from '../elements/status-badge.tsx';
+import { markRow, useRowKeys } from '../elements/use-row-keys.ts';
 import { EndpointListChangesDocument, EndpointListDocument, type EndpointListQuery } from '../generated/documents.ts';
 import { useFollow } from '../live/follow.ts';
 import { describeRatio } from '../overview/stat-tiles.tsx';
@@ -32,9 +34,7 @@ export default function EndpointsPage() {
   return (
     <Stack gap="sm">
       <Group justify="space-between">
-        <Title order={1} size="h3">
-          Endpoints
-        </Title>
+        <PageTitle title="Endpoints" />
         {mayManage && (
           <Button size="xs" leftSection={<IconPlus size={15} />} onClick={create}>
             Create an endpoint
@@ -135,6 +135,11 @@ function NoEndpoints({ onCreate }: { onCreate: (() => void) | null }) {
 }
 
 function EndpointTable({ rows }: { rows: Endpoint[] }) {
+  const [, navigate] = useLocation();
+  const { active } = useRowKeys({
+    count: rows.length,
+    onOpen: (index) => navigate(`/endpoints/${rows[index]?.id}`),
+  });
   return (
     <Table.ScrollContainer minWidth={760}>
       <Table highlightOnHover verticalSpacing="xs">
@@ -149,8 +154,8 @@ function EndpointTable({ rows }: { rows: Endpoint[] }) {
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {rows.map((row) => (
-            <EndpointRow key={row.id} row={row} />
+          {rows.map((row, index) => (
+            <EndpointRow key={row.id} row={row} isChosen={index === active} />
           ))}
         </Table.Tbody>
       </Table>
@@ -158,13 +163,14 @@ function EndpointTable({ rows }: { rows: Endpoint[] }) {
   );
 }
 
-function EndpointRow({ row: { id, name, url, eventTypes, health, stats } }: { row: Endpoint }) {
+function EndpointRow({ row, isChosen }: { row: Endpoint; isChosen: boolean }) {
+  const { id, name, url, eventTypes, health, stats } = row;
   const points = stats.buckets.map(({ attempts, successRatio }) => {
     const succeeded = Math.round((successRatio ?? 0) * attempts);
     return { attempts, succeeded, failed: attempts - succeeded };
   });
   return (
-    <Table.Tr>
+    <Table.Tr {...markRow(isChosen)}>
       <Table.Td>
         <StatusBadge status={health.state} />
       </Table.Td>

@@ -1,11 +1,13 @@
-import { Button, Group, MultiSelect, Paper, Stack, Table, TagsInput, Text, TextInput, Title } from '@mantine/core';
+import { Button, Group, MultiSelect, Paper, Stack, Table, TagsInput, Text, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { IconBroadcast, IconPlus } from '@tabler/icons-react';
 import { useMemo, useState } from 'react';
-import { Link, useSearchParams } from 'wouter';
+import { Link, useLocation, useSearchParams } from 'wouter';
 import { EmptyState, ErrorNotice, Loading } from '../elements/notices.tsx';
+import { PageTitle } from '../elements/page-title.tsx';
 import { labelOf, StatusBadge } from '../elements/status-badge.tsx';
 import { Ago } from '../elements/time.tsx';
+import { markRow, useRowKeys } from '../elements/use-row-keys.ts';
 import type { EventFilter, EventRowFragment, EventStatus } from '../generated/documents.ts';
 import { useMay } from '../session/session.tsx';
 import { PublishModal } from './publish-modal.tsx';
@@ -41,9 +43,7 @@ export default function EventsPage() {
   return (
     <Stack gap="sm">
       <Group justify="space-between">
-        <Title order={1} size="h3">
-          Events
-        </Title>
+        <PageTitle title="Events" />
         {mayPublish && (
           <Button size="xs" leftSection={<IconPlus size={15} />} onClick={() => set('publish', '')}>
             Publish a test event
@@ -103,6 +103,11 @@ function Filters({ params, onSet }: { params: URLSearchParams; onSet: (name: str
 
 function EventTable({ filter, onPublish }: { filter: EventFilter; onPublish: (() => void) | null }) {
   const { rows, hasNextPage, isLoading, error, loadMore, reload } = useEventList(filter);
+  const [, navigate] = useLocation();
+  const { active } = useRowKeys({
+    count: rows.length,
+    onOpen: (index) => navigate(`/events/${rows[index]?.id}`),
+  });
   if (error && rows.length === 0) return <ErrorNotice error={error} onRetry={reload} />;
   if (isLoading && rows.length === 0) return <Loading label="Loading events" />;
   if (rows.length === 0) {
@@ -138,8 +143,8 @@ function EventTable({ filter, onPublish }: { filter: EventFilter; onPublish: (()
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {rows.map((row) => (
-              <EventTableRow key={row.id} row={row} />
+            {rows.map((row, index) => (
+              <EventTableRow key={row.id} row={row} isChosen={index === active} />
             ))}
           </Table.Tbody>
         </Table>
@@ -155,9 +160,10 @@ function EventTable({ filter, onPublish }: { filter: EventFilter; onPublish: (()
   );
 }
 
-function EventTableRow({ row: { id, type, status, sourceKey, endpointCount, createdAt } }: { row: EventRowFragment }) {
+function EventTableRow({ row, isChosen }: { row: EventRowFragment; isChosen: boolean }) {
+  const { id, type, status, sourceKey, endpointCount, createdAt } = row;
   return (
-    <Table.Tr>
+    <Table.Tr {...markRow(isChosen)}>
       <Table.Td>
         <StatusBadge status={status} />
       </Table.Td>

@@ -1,6 +1,7 @@
-import { Grid, Group, SegmentedControl, Stack, Title } from '@mantine/core';
+import { Grid, Group, SegmentedControl, Stack } from '@mantine/core';
 import { useSearchParams } from 'wouter';
 import { ErrorNotice } from '../elements/notices.tsx';
+import { PageTitle } from '../elements/page-title.tsx';
 import { LatestChanges } from './latest-changes.tsx';
 import { StatTiles } from './stat-tiles.tsx';
 import { StatsCharts } from './stats-charts.tsx';
@@ -16,9 +17,7 @@ export default function OverviewPage() {
   return (
     <Stack>
       <Group justify="space-between">
-        <Title order={1} size="h3">
-          Overview
-        </Title>
+        <PageTitle title="Overview" />
         <SegmentedControl
           size="xs"
           aria-label="Window of time"

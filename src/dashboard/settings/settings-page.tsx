@@ -1,4 +1,5 @@
-import { Stack, Title } from '@mantine/core';
+import { Stack } from '@mantine/core';
+import { PageTitle } from '../elements/page-title.tsx';
 import { useMay, useViewer } from '../session/session.tsx';
 import { ApiKeys } from './api-keys.tsx';
 import { Environments } from './environments.tsx';
@@ -9,9 +10,7 @@ export default function SettingsPage() {
   const mayManage = useMay('API_KEYS_MANAGE');
   return (
     <Stack>
-      <Title order={1} size="h3">
-        Settings
-      </Title>
+      <PageTitle title="Settings" />
       {environment && mayManage && <ApiKeys environment={environment} />}
       <Environments />
     </Stack>
