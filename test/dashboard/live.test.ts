@@ -70,7 +70,7 @@ describe.runIf(HAS_BROWSER)('the dashboard, live', () => {
     await tile('Delivered').getByText('1', { exact: true }).waitFor();
     await page.getByRole('log', { name: 'Latest changes' }).getByText('good.thing').first().waitFor();
     await page.getByText('6 failures in a row').waitFor();
-    await page.getByRole('radio', { name: 'Week' }).check({ force: true });
+    await page.getByText('Week', { exact: true }).click();
     await tile('Published').getByText('7').waitFor();
   });
 });

@@ -44,10 +44,7 @@ describe.runIf(HAS_BROWSER)('settings in the dashboard', () => {
     const form = page.getByRole('dialog');
     await form.getByLabel('Name').fill('production');
     await form.getByRole('button', { name: 'Create' }).click();
-    await form
-      .getByText(/production/)
-      .last()
-      .waitFor();
+    await form.getByText('Is taken by another environment of this organization.').waitFor();
     await form.getByLabel('Name').fill('test');
     await form.getByRole('button', { name: 'Create' }).click();
     await page.getByRole('table', { name: 'Environments of acme' }).getByText('test').waitFor();
