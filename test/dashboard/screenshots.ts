@@ -151,6 +151,14 @@ async function findShots(endpointIds: string[]): Promise<Shot[]> {
   ];
 }
 
+/** Prints how long a page takes to show something. */
+async function reportPaint(page: Page) {
+  await page.goto('/');
+  await page.getByRole('heading', { name: 'Overview' }).waitFor();
+  const paint = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime);
+  process.stdout.write(`First paint of the overview after ${Math.round(paint ?? Number.NaN)} ms.\n`);
+}
+
 async function takeAll(page: Page, shots: Shot[], look: string) {
   for (const { name, path, wanted } of shots) {
     await page.goto(path);
@@ -181,6 +189,7 @@ try {
     await page.getByLabel('API key').fill(key);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('heading', { name: 'Overview' }).waitFor();
+    if (look === 'light') await reportPaint(page);
     await takeAll(page, look === 'narrow' ? shots.slice(0, 3) : shots, look);
     await context.close();
   }

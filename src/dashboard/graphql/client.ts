@@ -1,4 +1,5 @@
 import { Client, type CombinedError, cacheExchange, fetchExchange, mapExchange } from 'urql';
+import { IS_EMBEDDED } from '../place.ts';
 import { accessHeaders } from '../session/access.ts';
 
 /** Tells that the server no longer knows who asks. */
@@ -12,7 +13,8 @@ export const client = new Client({
   url: '/graphql',
   preferGetMethod: false,
   requestPolicy: 'cache-and-network',
-  fetchOptions: () => ({ headers: accessHeaders(), credentials: 'same-origin' }),
+  // In a frame, a session that this browser may have with Posthorn is none of the page's around it.
+  fetchOptions: () => ({ headers: accessHeaders(), credentials: IS_EMBEDDED ? 'omit' : 'same-origin' }),
   exchanges: [
     mapExchange({
       onError: (error) => {
