@@ -85,6 +85,8 @@ describe.runIf(HAS_BROWSER)('a dashboard whose server goes away', () => {
     await bed.createEndpoint({ url: receiver.url('/good'), name: 'good' });
     const page = await openPage({ path: '/deliveries' });
     await page.getByText('No deliveries').waitFor();
+    await bed.publish({ type: 'before.that' });
+    await page.getByText('before.that').waitFor();
     await page.getByTestId('connection').getByText('Live').waitFor();
     network.hold();
     network.cut();

@@ -31,6 +31,10 @@ const ATTEMPTS_MAX = 100;
 /** One delivery: its attempts, what was sent and answered, and what can be done. */
 export default function DeliveryPage() {
   const { deliveryId = '' } = useParams();
+  return <DeliveryById key={deliveryId} deliveryId={deliveryId} />;
+}
+
+function DeliveryById({ deliveryId }: { deliveryId: string }) {
   const [attemptCount, setAttemptCount] = useState(ATTEMPTS_FIRST);
   const { data, error, read } = useLiveQuery({
     query: DeliveryDetailDocument,

@@ -121,6 +121,12 @@ export function useDeliveryList(filter: DeliveryFilter) {
     },
   );
 
+  // Nothing moves where nothing is.
+  const isEmpty = state.rows.length === 0 && state.newIds.size > 0 && !state.isLoading;
+  useEffect(() => {
+    if (isEmpty) void load(null);
+  }, [isEmpty, load]);
+
   const { endCursor, hasNextPage, isLoading, error } = state;
   const loadMore = useCallback(() => {
     if (hasNextPage && !isLoading && !error) void load(endCursor);

@@ -1,4 +1,4 @@
-import { useSyncExternalStore } from 'react';
+import { useEffect, useState, useSyncExternalStore } from 'react';
 
 const TICK_MS = 1_000;
 
@@ -23,3 +23,20 @@ function listen(listener: () => void) {
 
 /** The time, each second: one clock for the whole page, which stands still while nothing shows it. */
 export const useNow = (): number => useSyncExternalStore(listen, () => now);
+
+/** A time that moves on at intervals, but not while nobody sees the page. */
+export function usePulse(intervalMs: number): number {
+  const [at, setAt] = useState(() => Date.now());
+  useEffect(() => {
+    const beat = () => {
+      if (!document.hidden) setAt(Date.now());
+    };
+    const timer = setInterval(beat, intervalMs);
+    document.addEventListener('visibilitychange', beat);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener('visibilitychange', beat);
+    };
+  }, [intervalMs]);
+  return at;
+}

@@ -1,6 +1,6 @@
 import { Stack } from '@mantine/core';
-import { useEffect, useState } from 'react';
-import { useQuery } from 'urql';
+import { useState } from 'react';
+import { usePulse } from '../elements/clock.ts';
 import { Id } from '../elements/copy.tsx';
 import { Facts } from '../elements/facts.tsx';
 import { ErrorNotice } from '../elements/notices.tsx';
@@ -11,19 +11,18 @@ import {
   EndpointHealthTicksDocument,
   type EndpointPartsFragment,
   EndpointStatsDocument,
-  type EndpointStatsQuery,
   type HealthFragment,
 } from '../generated/documents.ts';
+import { useSteadyQuery } from '../graphql/use-steady-query.ts';
 import { useFollow } from '../live/follow.ts';
 import { StatTiles } from '../overview/stat-tiles.tsx';
 import { StatsCharts } from '../overview/stats-charts.tsx';
+import { beginningOf } from '../overview/stats-window.ts';
 import { EventTypes } from './endpoints-page.tsx';
 
-const WINDOW_MS = 3_600_000;
+const WINDOW_SECONDS = 3_600;
 const BUCKET_SECONDS = 60;
 const READ_MS = 5_000;
-
-const beginning = () => new Date(Date.now() - WINDOW_MS).toISOString();
 
 /** How an endpoint fares, live, and what it is. */
 export function EndpointOverview({ endpoint }: { endpoint: EndpointPartsFragment }) {
@@ -41,7 +40,7 @@ export function EndpointOverview({ endpoint }: { endpoint: EndpointPartsFragment
       </Panel>
       {error && !stats && <ErrorNotice error={error} />}
       <StatTiles total={stats?.total ?? null} waiting={health.waiting} oldestWaitingAt={health.oldestWaitingAt} />
-      <StatsCharts points={stats?.buckets ?? []} seconds={WINDOW_MS / 1_000} />
+      <StatsCharts points={stats?.buckets ?? []} seconds={WINDOW_SECONDS} />
       <Panel title="What it is">
         <EndpointFacts endpoint={endpoint} />
       </Panel>
@@ -50,19 +49,10 @@ export function EndpointOverview({ endpoint }: { endpoint: EndpointPartsFragment
 }
 
 function useEndpointStats(id: string) {
-  const [from, setFrom] = useState(beginning);
-  const [{ data, error }] = useQuery({
-    query: EndpointStatsDocument,
-    variables: { id, from, bucketSeconds: BUCKET_SECONDS },
-    requestPolicy: 'network-only',
-  });
-  useEffect(() => {
-    const timer = setInterval(() => setFrom(beginning()), READ_MS);
-    return () => clearInterval(timer);
-  }, []);
-  const [shown, setShown] = useState<EndpointStatsQuery | null>(null);
-  if (data && data !== shown) setShown(data);
-  return { stats: (data ?? shown)?.deliveryStats ?? null, error };
+  const from = beginningOf({ seconds: WINDOW_SECONDS }, usePulse(READ_MS));
+  const variables = { id, from, bucketSeconds: BUCKET_SECONDS };
+  const { data, error } = useSteadyQuery({ query: EndpointStatsDocument, variables, about: id });
+  return { stats: data?.deliveryStats ?? null, error };
 }
 
 function HealthFacts({ health }: { health: HealthFragment }) {

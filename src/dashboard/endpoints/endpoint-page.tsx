@@ -22,6 +22,10 @@ import { Signing } from './signing.tsx';
 /** One endpoint: how it fares, its deliveries, its settings, and how it is signed. */
 export default function EndpointPage() {
   const { endpointId = '' } = useParams();
+  return <EndpointById key={endpointId} endpointId={endpointId} />;
+}
+
+function EndpointById({ endpointId }: { endpointId: string }) {
   const { data, error, read } = useLiveQuery({
     query: EndpointDetailDocument,
     variables: { id: endpointId },
@@ -38,7 +42,7 @@ export default function EndpointPage() {
       </EmptyState>
     );
   }
-  return <EndpointView key={data.endpoint.id} endpoint={data.endpoint} onChanged={read} />;
+  return <EndpointView endpoint={data.endpoint} onChanged={read} />;
 }
 
 function EndpointView({ endpoint, onChanged }: { endpoint: EndpointPartsFragment; onChanged: () => void }) {

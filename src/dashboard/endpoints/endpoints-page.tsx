@@ -2,22 +2,24 @@ import { Anchor, Badge, Button, Group, Paper, Stack, Table, Text, TextInput } fr
 import { useThrottledCallback } from '@mantine/hooks';
 import { IconPlus, IconWebhook } from '@tabler/icons-react';
 import { useEffect, useState } from 'react';
-import { useQuery } from 'urql';
 import { Link, Redirect, useLocation, useSearchParams } from 'wouter';
+import { usePulse } from '../elements/clock.ts';
 import { EmptyState, ErrorNotice, Loading } from '../elements/notices.tsx';
 import { PageTitle } from '../elements/page-title.tsx';
 import { Sparkline } from '../elements/sparkline.tsx';
 import { StatusBadge } from '../elements/status-badge.tsx';
 import { markRow, useRowKeys } from '../elements/use-row-keys.ts';
 import { EndpointListChangesDocument, EndpointListDocument, type EndpointListQuery } from '../generated/documents.ts';
+import { useSteadyQuery } from '../graphql/use-steady-query.ts';
 import { useFollow } from '../live/follow.ts';
 import { describeRatio } from '../overview/stat-tiles.tsx';
+import { beginningOf } from '../overview/stats-window.ts';
 import { useMay, useViewer } from '../session/session.tsx';
 import { CreateEndpointModal } from './create-endpoint-modal.tsx';
 
 const PAGE_ROWS = 40;
 const READ_MS = 10_000;
-const HOUR_MS = 3_600_000;
+const WINDOW_SECONDS = 3_600;
 /** Bars of a sparkline: 30 in an hour. */
 const BUCKET_SECONDS = 120;
 
@@ -49,26 +51,17 @@ export default function EndpointsPage() {
 
 /** @param name shows those whose name or address has it */
 function EndpointList({ name, onCreate }: { name: string; onCreate: (() => void) | null }) {
-  const [from, setFrom] = useState(() => new Date(Date.now() - HOUR_MS).toISOString());
+  const [changedAt, setChangedAt] = useState(0);
   const [after, setAfter] = useState<string | null>(null);
   const [text, setText] = useState(name);
   useEffect(() => setText(name), [name]);
-  const [{ data, error, fetching }, read] = useQuery({
-    query: EndpointListDocument,
-    variables: { first: PAGE_ROWS, after, from, bucketSeconds: BUCKET_SECONDS },
-  });
-  const refresh = useThrottledCallback(() => setFrom(new Date(Date.now() - HOUR_MS).toISOString()), 1_000);
-  useEffect(() => {
-    const timer = setInterval(refresh, READ_MS);
-    return () => clearInterval(timer);
-  }, [refresh]);
+  const from = beginningOf({ seconds: WINDOW_SECONDS }, Math.max(usePulse(READ_MS), changedAt));
+  const variables = { first: PAGE_ROWS, after, from, bucketSeconds: BUCKET_SECONDS };
+  const { data: page, error, fetching, read } = useSteadyQuery({ query: EndpointListDocument, variables });
+  const refresh = useThrottledCallback(() => setChangedAt(Date.now()), 1_000);
   useFollow(EndpointListChangesDocument, {}, { onData: refresh });
 
-  const [shown, setShown] = useState<EndpointListQuery | null>(null);
-  // While the next answer is on its way, the last one stays.
-  if (data && data !== shown) setShown(data);
-  const page = data ?? shown;
-  if (error && !page) return <ErrorNotice error={error} onRetry={() => read({ requestPolicy: 'network-only' })} />;
+  if (error && !page) return <ErrorNotice error={error} onRetry={read} />;
   if (!page) return <Loading label="Loading endpoints" />;
   const all = page.endpoints.edges.map(({ node }) => node);
   if (all.length === 0 && after === null) return <NoEndpoints onCreate={onCreate} />;

@@ -27,6 +27,10 @@ import { useMay } from '../session/session.tsx';
 /** One event: what was published, and what became of it everywhere. */
 export default function EventPage() {
   const { eventId = '' } = useParams();
+  return <EventById key={eventId} eventId={eventId} />;
+}
+
+function EventById({ eventId }: { eventId: string }) {
   const { data, error, read } = useLiveQuery({
     query: EventDetailDocument,
     variables: { id: eventId },

@@ -1,4 +1,4 @@
-import { Client, type CombinedError, cacheExchange, fetchExchange, mapExchange } from 'urql';
+import { Client, type CombinedError, fetchExchange, mapExchange } from 'urql';
 import { IS_EMBEDDED } from '../place.ts';
 import { accessHeaders } from '../session/access.ts';
 
@@ -8,11 +8,11 @@ export const signedOut = new EventTarget();
 const isSignedOut = ({ response, graphQLErrors }: CombinedError) =>
   response?.status === 401 || graphQLErrors.some(({ extensions }) => extensions.code === 'UNAUTHENTICATED');
 
-/** Queries and mutations, over HTTP. What was read before is shown at once, and read again. */
+/** Queries and mutations, over HTTP. Nothing is kept: what pages show is read when they open, and goes on live. */
 export const client = new Client({
   url: '/graphql',
   preferGetMethod: false,
-  requestPolicy: 'cache-and-network',
+  requestPolicy: 'network-only',
   // In a frame, a session that this browser may have with Posthorn is none of the page's around it.
   fetchOptions: () => ({ headers: accessHeaders(), credentials: IS_EMBEDDED ? 'omit' : 'same-origin' }),
   exchanges: [
@@ -21,7 +21,6 @@ export const client = new Client({
         if (isSignedOut(error)) signedOut.dispatchEvent(new Event('signed-out'));
       },
     }),
-    cacheExchange,
     fetchExchange,
   ],
 });

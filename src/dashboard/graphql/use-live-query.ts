@@ -1,8 +1,9 @@
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { useThrottledCallback } from '@mantine/hooks';
-import { useRef } from 'react';
-import { useQuery } from 'urql';
+import { useState } from 'react';
+import type { AnyVariables } from 'urql';
 import { useFollow } from '../live/follow.ts';
+import { useSteadyQuery } from './use-steady-query.ts';
 
 /** However much happens, a page reads no more often. */
 const READ_MS = 400;
@@ -15,27 +16,33 @@ export interface LiveQueryOptions<Data, Variables, FeedVariables> {
   feedVariables: FeedVariables;
 }
 
-/** A query that is read anew whenever a feed tells of something. The feed goes on where the query has read: nothing is missed. */
+/**
+ * A query that is read anew whenever a feed tells of something. The feed begins where the first answer was read, so nothing
+ * in between is missed. A component that uses it is about one thing: it has a key of its own for each.
+ */
 export function useLiveQuery<
   Data extends { liveCursor: string },
-  Variables extends object,
+  Variables extends AnyVariables,
   FeedVariables extends object,
 >({ query, variables, feed, feedVariables }: LiveQueryOptions<Data, Variables, FeedVariables>) {
-  const [result, read] = useQuery({ query, variables });
-  const readSoon = useThrottledCallback(() => read({ requestPolicy: 'network-only' }), READ_MS);
-  const isRead = result.data !== undefined && !result.stale;
-  const cursor = useFirstCursor(result.data?.liveCursor, isRead, JSON.stringify(variables));
+  const { data, error, read } = useSteadyQuery({ query, variables });
+  const readSoon = useThrottledCallback(read, READ_MS);
+  const [cursor, setCursor] = useState<string | null>(null);
+  /** The answer whose cursor is too old: the next one has another. */
+  const [expired, setExpired] = useState<Data | undefined>();
+  if (cursor === null && data && data !== expired) setCursor(data.liveCursor);
   useFollow(
     feed,
     { ...feedVariables, after: cursor },
-    { pause: cursor === null, onData: readSoon, onExpired: readSoon },
+    {
+      pause: cursor === null,
+      onData: readSoon,
+      onExpired: () => {
+        setExpired(data);
+        setCursor(null);
+        read();
+      },
+    },
   );
-  return { ...result, read: readSoon };
-}
-
-/** The cursor that was read first: from there on the feed has its own. */
-function useFirstCursor(cursor: string | undefined, isRead: boolean, key: string): string | null {
-  const first = useRef<{ key: string; cursor: string } | null>(null);
-  if (isRead && cursor !== undefined && first.current?.key !== key) first.current = { key, cursor };
-  return first.current?.key === key ? first.current.cursor : null;
+  return { data, error, read };
 }

@@ -14,5 +14,6 @@ export const WINDOWS: StatsWindow[] = [
   { value: 'week', label: 'Week', seconds: 604_800, bucketSeconds: 7_200 },
 ];
 
-/** When a window that ends now begins. */
-export const beginningOf = ({ seconds }: StatsWindow): string => new Date(Date.now() - seconds * 1_000).toISOString();
+/** When a window begins. @param endMs when it ends */
+export const beginningOf = ({ seconds }: Pick<StatsWindow, 'seconds'>, endMs: number): string =>
+  new Date(endMs - seconds * 1_000).toISOString();

@@ -1,13 +1,14 @@
 import { Anchor, Group, Stack, Text } from '@mantine/core';
 import { IconCircleCheck, IconWebhook } from '@tabler/icons-react';
 import { useEffect } from 'react';
-import { useQuery } from 'urql';
 import { Link } from 'wouter';
+import { usePulse } from '../elements/clock.ts';
 import { EmptyState, ErrorNotice, Loading } from '../elements/notices.tsx';
 import { Panel } from '../elements/panel.tsx';
 import { StatusBadge } from '../elements/status-badge.tsx';
 import { Ago } from '../elements/time.tsx';
 import { EndpointsByHealthDocument, type EndpointsByHealthQuery } from '../generated/documents.ts';
+import { useSteadyQuery } from '../graphql/use-steady-query.ts';
 import { describeRatio } from './stat-tiles.tsx';
 
 const READ_MS = 5_000;
@@ -31,11 +32,11 @@ const byUrgency = (a: Endpoint, b: Endpoint) =>
 
 /** Endpoints that somebody should look at. */
 export function TroubledEndpoints() {
-  const [{ data, error }, read] = useQuery({ query: EndpointsByHealthDocument });
+  const pulse = usePulse(READ_MS);
+  const { data, error, read } = useSteadyQuery({ query: EndpointsByHealthDocument, variables: {} });
   useEffect(() => {
-    const timer = setInterval(() => read({ requestPolicy: 'network-only' }), READ_MS);
-    return () => clearInterval(timer);
-  }, [read]);
+    if (pulse > 0) read();
+  }, [pulse, read]);
   return (
     <Panel title="Endpoints in trouble">
       {error && !data ? <ErrorNotice error={error} onRetry={read} /> : data ? <Endpoints data={data} /> : <Loading />}

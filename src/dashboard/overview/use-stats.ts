@@ -1,13 +1,14 @@
-import { useEffect, useState } from 'react';
-import { type CombinedError, useQuery } from 'urql';
+import { useState } from 'react';
+import type { CombinedError } from 'urql';
+import { usePulse } from '../elements/clock.ts';
 import {
   StatsHistoryDocument,
-  type StatsHistoryQuery,
   type StatsPointFragment,
   StatsTicksDocument,
   type StatsTicksSubscription,
   type StatsTotalFragment,
 } from '../generated/documents.ts';
+import { useSteadyQuery } from '../graphql/use-steady-query.ts';
 import { useFollow } from '../live/follow.ts';
 import { beginningOf, type StatsWindow } from './stats-window.ts';
 
@@ -46,23 +47,16 @@ function joinPoints(minutes: StatsPointFragment[], ticks: Tick[], { seconds }: S
 
 /** @param isOnce the window is read when it is chosen, and not again */
 function useHistory(window: StatsWindow, isOnce: boolean) {
-  const [asked, setAsked] = useState(() => ({ window, from: beginningOf(window) }));
-  if (asked.window !== window) setAsked({ window, from: beginningOf(window) });
-  const [{ data, error = null }] = useQuery({
+  const pulse = usePulse(READ_MS);
+  const [chosenAt, setChosenAt] = useState({ window, ms: Date.now() });
+  if (chosenAt.window !== window) setChosenAt({ window, ms: Date.now() });
+  const endMs = isOnce ? chosenAt.ms : Math.max(pulse, chosenAt.ms);
+  const { data, error = null } = useSteadyQuery({
     query: StatsHistoryDocument,
-    variables: { from: asked.from, bucketSeconds: asked.window.bucketSeconds },
-    requestPolicy: 'network-only',
+    variables: { from: beginningOf(window, endMs), bucketSeconds: window.bucketSeconds },
+    about: window.value,
   });
-  useEffect(() => {
-    if (isOnce) return;
-    const timer = setInterval(() => setAsked({ window, from: beginningOf(window) }), READ_MS);
-    return () => clearInterval(timer);
-  }, [window, isOnce]);
-  // While the next answer is on its way, the last one stays.
-  const [shown, setShown] = useState<{ window: StatsWindow; data: StatsHistoryQuery } | null>(null);
-  if (data && data !== shown?.data) setShown({ window, data });
-  const history = (data ?? (shown?.window === window ? shown.data : null))?.deliveryStats ?? null;
-  return { history, error };
+  return { history: data?.deliveryStats ?? null, error };
 }
 
 type Tick = StatsTicksSubscription['deliveryStats'];
