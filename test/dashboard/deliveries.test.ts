@@ -87,7 +87,7 @@ describe.runIf(HAS_BROWSER)('the list of deliveries', () => {
     await page.getByText('Retry 2 deliveries? ').waitFor();
     await page.getByRole('button', { name: 'Retry 2 deliveries' }).click();
     await page.getByText('Retried 2 deliveries.').waitFor();
-    await page.getByRole('button', { name: 'Close' }).click();
+    await page.getByRole('button', { name: 'Done' }).click();
     for (const id of ids.slice(0, 2)) await row(page, id).getByText('Delivered').waitFor();
     expect(
       await row(page, ids[2] as string)

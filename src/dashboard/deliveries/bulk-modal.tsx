@@ -52,7 +52,7 @@ export function BulkModal({ action, target, onClose }: BulkModalProps) {
               Stop
             </Button>
           )}
-          {progress.step === 'done' && <Button onClick={close}>Close</Button>}
+          {progress.step === 'done' && <Button onClick={close}>Done</Button>}
           {(progress.step === 'ready' || progress.step === 'counting') && (
             <>
               <Button variant="default" onClick={close}>

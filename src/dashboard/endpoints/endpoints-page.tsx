@@ -59,7 +59,13 @@ function EndpointList({ name, onCreate }: { name: string; onCreate: (() => void)
   const variables = { first: PAGE_ROWS, after, from, bucketSeconds: BUCKET_SECONDS };
   const { data: page, error, fetching, read } = useSteadyQuery({ query: EndpointListDocument, variables });
   const refresh = useThrottledCallback(() => setChangedAt(Date.now()), 1_000);
-  useFollow(EndpointListChangesDocument, {}, { onData: refresh });
+  const [cursor, setCursor] = useState<string | null>(null);
+  if (cursor === null && page) setCursor(page.liveCursor);
+  useFollow(
+    EndpointListChangesDocument,
+    { after: cursor },
+    { pause: cursor === null, onData: refresh, onExpired: () => setCursor(page?.liveCursor ?? null) },
+  );
 
   if (error && !page) return <ErrorNotice error={error} onRetry={read} />;
   if (!page) return <Loading label="Loading endpoints" />;

@@ -725,7 +725,9 @@ export type EndpointsByHealthQuery = { endpoints: { pageInfo: { hasNextPage: boo
 
 export type HealthFragment = { state: EndpointHealthState, failingSince: string | null, failuresInARow: number, hasOwnLane: boolean, nextProbeAt: string | null, oldestWaitingAt: string | null, waiting: number, recent: { attempts: number, successRatio: number | null, durationMs: { p50: number, p95: number, p99: number } | null } };
 
-export type LatestChangesSubscriptionVariables = Exact<{ [key: string]: never; }>;
+export type LatestChangesSubscriptionVariables = Exact<{
+  after?: string | null | undefined;
+}>;
 
 
 export type LatestChangesSubscription = { deliveryChanges: { cursor: string, changes: Array<{ status: DeliveryStatus, previousStatus: DeliveryStatus | null, changedAt: string, attempt: { id: string, number: number, responseStatus: number | null, error: { code: AttemptErrorCode } | null } | null, delivery: { id: string, event: { id: string, type: string }, endpoint: { id: string, name: string } } }> } };
@@ -733,7 +735,7 @@ export type LatestChangesSubscription = { deliveryChanges: { cursor: string, cha
 export type LatestDeliveriesQueryVariables = Exact<{ [key: string]: never; }>;
 
 
-export type LatestDeliveriesQuery = { deliveries: { edges: Array<{ node: { id: string, status: DeliveryStatus, updatedAt: string, event: { id: string, type: string }, endpoint: { id: string, name: string }, lastAttempt: { id: string, number: number, responseStatus: number | null, error: { code: AttemptErrorCode } | null } | null } }> } };
+export type LatestDeliveriesQuery = { liveCursor: string, deliveries: { edges: Array<{ node: { id: string, status: DeliveryStatus, updatedAt: string, event: { id: string, type: string }, endpoint: { id: string, name: string }, lastAttempt: { id: string, number: number, responseStatus: number | null, error: { code: AttemptErrorCode } | null } | null } }> } };
 
 export type ViewerQueryVariables = Exact<{ [key: string]: never; }>;
 
@@ -843,8 +845,8 @@ export const AttemptPlaceDocument = "query AttemptPlace($id:ID!){deliveryAttempt
 export const StatsHistoryDocument = "query StatsHistory($from:DateTime!$bucketSeconds:Int!){deliveryStats(from:$from bucketSeconds:$bucketSeconds){waiting oldestWaitingAt total{...StatsTotal}buckets{...StatsPoint}}}fragment StatsTotal on DeliveryStats{published delivered failed retried attempts successRatio durationMs{p50 p95 p99}}fragment StatsPoint on DeliveryStats{from to published delivered failed retried attempts successRatio durationMs{p50 p95 p99}}" as unknown as TypedDocumentNode<StatsHistoryQuery, StatsHistoryQueryVariables>;
 export const StatsTicksDocument = "subscription StatsTicks($intervalSeconds:Int!){deliveryStats(intervalSeconds:$intervalSeconds){waiting oldestWaitingAt stats{...StatsPoint}}}fragment StatsPoint on DeliveryStats{from to published delivered failed retried attempts successRatio durationMs{p50 p95 p99}}" as unknown as TypedDocumentNode<StatsTicksSubscription, StatsTicksSubscriptionVariables>;
 export const EndpointsByHealthDocument = "query EndpointsByHealth{endpoints(first:100){pageInfo{hasNextPage}edges{node{id name url status disabledReason health{...Health}}}}}fragment Health on EndpointHealth{state failingSince failuresInARow hasOwnLane nextProbeAt oldestWaitingAt waiting recent{attempts successRatio durationMs{p50 p95 p99}}}" as unknown as TypedDocumentNode<EndpointsByHealthQuery, EndpointsByHealthQueryVariables>;
-export const LatestChangesDocument = "subscription LatestChanges{deliveryChanges(coalesceMs:500){cursor changes{status previousStatus changedAt attempt{id number responseStatus error{code}}delivery{id event{id type}endpoint{id name}}}}}" as unknown as TypedDocumentNode<LatestChangesSubscription, LatestChangesSubscriptionVariables>;
-export const LatestDeliveriesDocument = "query LatestDeliveries{deliveries(first:20){edges{node{id status updatedAt event{id type}endpoint{id name}lastAttempt{id number responseStatus error{code}}}}}}" as unknown as TypedDocumentNode<LatestDeliveriesQuery, LatestDeliveriesQueryVariables>;
+export const LatestChangesDocument = "subscription LatestChanges($after:String){deliveryChanges(after:$after coalesceMs:500){cursor changes{status previousStatus changedAt attempt{id number responseStatus error{code}}delivery{id event{id type}endpoint{id name}}}}}" as unknown as TypedDocumentNode<LatestChangesSubscription, LatestChangesSubscriptionVariables>;
+export const LatestDeliveriesDocument = "query LatestDeliveries{liveCursor deliveries(first:20){edges{node{id status updatedAt event{id type}endpoint{id name}lastAttempt{id number responseStatus error{code}}}}}}" as unknown as TypedDocumentNode<LatestDeliveriesQuery, LatestDeliveriesQueryVariables>;
 export const ViewerDocument = "query Viewer{viewer{kind scopes expiresAt organization{id name}environment{id name}endpoint{id name}}}" as unknown as TypedDocumentNode<ViewerQuery, ViewerQueryVariables>;
 export const OrganizationsDocument = "query Organizations($first:Int!$after:String){organizations(first:$first after:$after){pageInfo{hasNextPage endCursor}edges{node{id name createdAt environments{id name createdAt}}}}}" as unknown as TypedDocumentNode<OrganizationsQuery, OrganizationsQueryVariables>;
 export const ApiKeysDocument = "query ApiKeys($environmentId:ID!$first:Int!$after:String){node(id:$environmentId){id ...on Environment{apiKeys(first:$first after:$after){pageInfo{hasNextPage endCursor}edges{node{id name prefix scopes createdAt lastUsedAt expiresAt revokedAt}}}}}}" as unknown as TypedDocumentNode<ApiKeysQuery, ApiKeysQueryVariables>;

@@ -1,9 +1,9 @@
 import { Anchor, Group, ScrollArea, Stack, Text } from '@mantine/core';
 import { IconActivity } from '@tabler/icons-react';
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import { Link } from 'wouter';
 import { describeAttemptError } from '../deliveries/attempt-words.ts';
-import { EmptyState } from '../elements/notices.tsx';
+import { EmptyState, ErrorNotice } from '../elements/notices.tsx';
 import { Panel } from '../elements/panel.tsx';
 import { StatusBadge } from '../elements/status-badge.tsx';
 import { Ago } from '../elements/time.tsx';
@@ -13,7 +13,7 @@ import {
   LatestDeliveriesDocument,
   type LatestDeliveriesQuery,
 } from '../generated/documents.ts';
-import { client } from '../graphql/client.ts';
+import { useSteadyQuery } from '../graphql/use-steady-query.ts';
 import { useFollow } from '../live/follow.ts';
 
 const SHOWN = 30;
@@ -27,25 +27,28 @@ const toChanges = ({ deliveries }: LatestDeliveriesQuery): Change[] =>
     delivery: { id, event, endpoint },
   }));
 
+const keyOf = ({ delivery, status }: Change) => `${delivery.id} ${status}`;
+
 /** What happens, as it happens. */
 export function LatestChanges() {
-  const [changes, setChanges] = useState<Change[] | null>(null);
-  useEffect(() => {
-    void client
-      .query(LatestDeliveriesDocument, {}, { requestPolicy: 'network-only' })
-      .toPromise()
-      .then(({ data }) => data && setChanges((now) => (now?.length ? now : toChanges(data))));
-  }, []);
+  const { data, error, read } = useSteadyQuery({ query: LatestDeliveriesDocument, variables: {} });
+  const [told, setTold] = useState<Change[]>([]);
   useFollow(
     LatestChangesDocument,
-    {},
+    { after: data?.liveCursor },
     {
+      pause: !data,
       onData: ({ deliveryChanges }) =>
-        setChanges((now) => [...deliveryChanges.changes.toReversed(), ...(now ?? [])].slice(0, SHOWN)),
+        setTold((now) => [...deliveryChanges.changes.toReversed(), ...now].slice(0, SHOWN)),
+      onExpired: read,
     },
   );
+  const toldKeys = new Set(told.map(keyOf));
+  const changes =
+    data && [...told, ...toChanges(data).filter((change) => !toldKeys.has(keyOf(change)))].slice(0, SHOWN);
   return (
     <Panel title="Latest changes">
+      {error && !data && <ErrorNotice error={error} onRetry={read} />}
       {changes?.length === 0 ? (
         <EmptyState icon={IconActivity} title="Nothing has happened yet">
           <Link to="/events?publish">Publish an event</Link>, and watch it here.
@@ -59,7 +62,7 @@ export function LatestChanges() {
         >
           <Stack gap={10}>
             {changes?.map((change) => (
-              <ChangeLine key={`${change.delivery.id} ${change.status} ${change.changedAt}`} change={change} />
+              <ChangeLine key={`${keyOf(change)} ${change.changedAt}`} change={change} />
             ))}
           </Stack>
         </ScrollArea.Autosize>
