@@ -116,7 +116,7 @@ describe.runIf(HAS_BROWSER)('the list of deliveries', () => {
     expect(count).toBe(250);
   });
 
-  it('scrolls through thousands of rows with few of them in the page', async () => {
+  it('scrolls through thousands of rows with few of them in the page', { timeout: 60_000 }, async () => {
     await createEndpoint('/good', ['thing.*']);
     const events = Array.from({ length: 1_000 }, () => ({ type: 'thing.happened', payload: {} }));
     for (let part = 0; part < 2; part += 1) {

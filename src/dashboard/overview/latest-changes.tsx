@@ -58,7 +58,8 @@ export function LatestChanges() {
           mah={420}
           type="auto"
           offsetScrollbars="y"
-          viewportProps={{ tabIndex: 0, role: 'log', 'aria-label': 'Latest changes' }}
+          // Not read out as it comes: it may be hundreds of lines a second.
+          viewportProps={{ tabIndex: 0, role: 'log', 'aria-live': 'off', 'aria-label': 'Latest changes' }}
         >
           <Stack gap={10}>
             {changes?.map((change) => (
