@@ -182,13 +182,18 @@ async function startParts(
     databaseUrl,
     newRootKey,
     signInUrl:
-      config.production || !rootKey || !services ? null : `${server.url}/sign-in#${signInTokens.make(rootKey)}`,
+      config.production || !rootKey || !services
+        ? null
+        : `${toLocalUrl(server.url)}/sign-in#${signInTokens.make(rootKey)}`,
     stop: async () => {
       await stopAll();
       return hasFinished;
     },
   };
 }
+
+/** Where a browser on this machine finds a process that listens on all addresses. */
+const toLocalUrl = (url: string) => url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
 
 /** The operator's key: as given, or that of the embedded default. */
 function findRootKey({ rootKey }: Config, { dataDir }: Store) {

@@ -72,6 +72,15 @@ function follow(transport: 'SSE' | 'WebSocket', headers: Record<string, string>)
   return feed;
 }
 
+it.each(['Bearer', 'Bearer ', 'Bearer two words', 'bearer  '])(
+  'a session does not stand in for a token that is no good: %j',
+  async (authorization) => {
+    const cookie = await getCookie(tenant.key);
+    expect((await ask({ ...page(), cookie })).status).toBe(200);
+    expect((await ask({ ...page(), cookie, authorization })).status).toBe(401);
+  },
+);
+
 describe('signing in', () => {
   it('gives a page of this host a cookie that scripts can not read and that does not hold the key in the clear', async () => {
     const before = Date.now();

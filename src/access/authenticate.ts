@@ -69,7 +69,7 @@ export class Authenticator {
   /** @throws {RequestError} UNAUTHENTICATED; BAD_USER_INPUT where the operator names a tenant that is none */
   async authenticate(credentials: Credentials): Promise<Caller> {
     const { key, session } = credentials;
-    if (key) return this.#authenticateKey(key, credentials);
+    if (key !== null) return this.#authenticateKey(key, credentials);
     if (!session) throw unauthenticated('An API key is needed: send "Authorization: Bearer" and the key.');
     const sealed = await this.#sealedKeys.open(session);
     if (!sealed) throw unauthenticated('This session has ended. Sign in again.');

@@ -5,12 +5,16 @@ import { readSession } from './session-cookie.ts';
 
 const BEARER = /^Bearer +(\S+)$/i;
 
+/** A bearer token; one that is empty or malformed is a key that is not good, and nothing else counts in its place. */
+const readBearer = (authorization: string): string | null =>
+  /^Bearer\b/i.test(authorization) ? (BEARER.exec(authorization)?.[1] ?? '') : null;
+
 /**
  * Credentials in the headers of a request: a bearer token, or else `X-API-Key`, or else the session of a page of this
  * host; and the tenant that the operator names.
  */
 export const readCredentials = (header: Headers): Credentials => ({
-  key: BEARER.exec(header('authorization') ?? '')?.[1] ?? header('x-api-key') ?? null,
+  key: readBearer(header('authorization') ?? '') ?? header('x-api-key') ?? null,
   session: readSession(header),
   organizationId: header('x-organization-id'),
   environmentId: header('x-environment-id'),

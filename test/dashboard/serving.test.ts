@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { makeDashboard } from '../../src/http/dashboard-files.ts';
 import { ENCRYPTION_KEY, ROOT_KEY, useTestBed } from '../support/posthorn.ts';
@@ -19,7 +20,7 @@ describe('the pages of the dashboard', () => {
     async (path) => {
       const response = await get(path);
       expect(response.status).toBe(200);
-      expect(response.headers.get('content-type')).toBe('text/html;charset=utf-8');
+      expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
       expect(await response.text()).toContain('<div id="root">');
       expect(response.headers.get('cache-control')).toBe('no-cache');
     },
@@ -42,14 +43,17 @@ describe('the pages of the dashboard', () => {
     expect(await response.text()).toContain('Posthorn');
   });
 
-  it.each(['/assets/index-gone.js', '/assets/../../package.json', '/assets/%2e%2e/%2e%2e/package.json'])(
-    '%s is no file of theirs',
-    async (path) => {
-      const response = await get(path);
-      expect(response.status).toBe(404);
-      expect(await response.text()).not.toContain('"name"');
-    },
-  );
+  it('that are not there are not found, and what stands beside them is never given', async () => {
+    expect((await get('/assets/index-gone.js')).status).toBe(404);
+    // As a browser would not send it: to the letter.
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      request(`${bed.url}`, { path: '/assets/../../../package.json', headers: HTML }, resolve)
+        .on('error', reject)
+        .end();
+    });
+    expect(response.statusCode).toBe(404);
+    expect(await text(response)).not.toContain('"name"');
+  });
 
   it('are not given to what is no reading request of a page', async () => {
     const post = await fetch(`${bed.url}/deliveries`, { method: 'POST', headers: HTML });
@@ -64,17 +68,45 @@ describe('the pages of the dashboard', () => {
     expect(worker.signInUrl).toBeNull();
   });
 
-  it('that were not built say what to do', async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'posthorn-'));
+  it.each(['bytes=10-2', 'bytes=-5', 'bytes=x-y', 'bytes=9999999-'])(
+    'are sent whole, whatever range is asked for: %s',
+    async (range) => {
+      const response = await get('/', { ...HTML, range });
+      expect(response.status).toBe(200);
+      expect(await response.text()).toContain('</html>');
+    },
+  );
+
+  it('are not sent again to who has them', async () => {
+    const etag = (await get('/')).headers.get('etag') as string;
+    expect((await get('/', { ...HTML, 'if-none-match': etag })).status).toBe(304);
+  });
+
+  /** Serves a folder as the dashboard. */
+  async function serveFolder(dir: string) {
     const serve = makeDashboard({ embedOrigins: [], dir });
     const server = createServer((request, response) => void serve(request, response)).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
-    const response = await fetch(`http://127.0.0.1:${port}/`, { headers: HTML });
+    const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`, { headers: HTML });
+    return { ask, close: () => server.close() };
+  }
+
+  it('that were not built say what to do', async () => {
+    const { ask, close } = await serveFolder(join(tmpdir(), 'posthorn-that-is-not-there'));
+    const response = await ask('/');
     expect(response.status).toBe(503);
     expect(await response.text()).toContain('npm run dashboard:build');
-    server.close();
+    close();
+  });
+
+  it('stay as they were when the process started, also when they are built anew meanwhile', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'posthorn-'));
+    await writeFile(join(dir, 'index.html'), 'the first');
+    const { ask, close } = await serveFolder(dir);
     await rm(dir, { recursive: true });
+    expect(await (await ask('/deliveries')).text()).toBe('the first');
+    close();
   });
 });
 
