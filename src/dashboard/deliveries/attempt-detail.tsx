@@ -152,17 +152,21 @@ function Repeat({ attempt, body }: AttemptDetailProps) {
         <Title order={3} size="h6">
           Repeat it with curl
         </Title>
-        <Copy text={command} what="curl command" />
+        {command && <Copy text={command} what="curl command" />}
       </Group>
-      <ScrollArea.Autosize
-        mah={180}
-        type="auto"
-        viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': 'curl command' }}
-      >
-        <Code block fz="xs">
-          {command}
-        </Code>
-      </ScrollArea.Autosize>
+      {command ? (
+        <ScrollArea.Autosize
+          mah={180}
+          type="auto"
+          viewportProps={{ tabIndex: 0, role: 'region', 'aria-label': 'curl command' }}
+        >
+          <Code block fz="xs">
+            {command}
+          </Code>
+        </ScrollArea.Autosize>
+      ) : (
+        <Text size="sm">There are control characters in this request: no command line can hold them safely.</Text>
+      )}
       <Text size="xs" c="dimmed">
         The signature and its time are those of this attempt: a receiver that checks their age refuses them after a
         while.

@@ -1,4 +1,4 @@
-import { useCallback, useRef, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import {
   CancelDeliveriesDocument,
   DeliveryCountDocument,
@@ -31,36 +31,44 @@ export interface BulkProgress {
 
 const START: BulkProgress = { step: 'counting', total: 0, changed: 0, passedOver: new Map(), fault: null };
 
-const toFilter = (target: BulkTarget): DeliveryFilter => ('ids' in target ? { ids: target.ids } : target.filter);
-
-/** Retries or cancels many deliveries, page by page, so that it can be watched and stopped. */
+/** Retries or cancels many deliveries, page by page, so that it can be watched and stopped. It ends with its dialog. */
 export function useBulkChange(action: BulkAction, target: BulkTarget) {
   const [progress, setProgress] = useState(START);
   const isStopped = useRef(false);
+  const stop = useCallback(() => {
+    isStopped.current = true;
+  }, []);
+  useEffect(() => {
+    isStopped.current = false;
+    return stop;
+  }, [stop]);
+  useAskBeforeLeaving(progress.step === 'running');
 
   const count = useCallback(async () => {
     if ('ids' in target) return setProgress({ ...START, step: 'ready', total: target.ids.length });
-    const { data, error } = await client
-      .query(DeliveryCountDocument, { filter: target.filter }, { requestPolicy: 'network-only' })
-      .toPromise();
+    const { data, error } = await client.query(DeliveryCountDocument, { filter: target.filter }).toPromise();
     if (error) setProgress({ ...START, step: 'ready', fault: describeError(error) });
     else setProgress({ ...START, step: 'ready', total: data?.deliveryCount ?? 0 });
   }, [target]);
 
   const run = useCallback(async () => {
-    isStopped.current = false;
     setProgress((now) => ({ ...now, step: 'running' }));
-    const fault = await walk(action, toFilter(target), {
+    const fault = await walkAll(action, target, {
       onPage: (page) => setProgress((now) => addPage(now, page)),
       isStopped: () => isStopped.current,
     });
     setProgress((now) => ({ ...now, step: 'done', fault }));
   }, [action, target]);
-
-  const stop = useCallback(() => {
-    isStopped.current = true;
-  }, []);
   return { progress, count, run, stop };
+}
+
+function useAskBeforeLeaving(isBusy: boolean) {
+  useEffect(() => {
+    if (!isBusy) return;
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
+    window.addEventListener('beforeunload', ask);
+    return () => window.removeEventListener('beforeunload', ask);
+  }, [isBusy]);
 }
 
 interface PageResult {
@@ -73,6 +81,16 @@ interface PageResult {
 interface WalkOptions {
   onPage: (page: PageResult) => void;
   isStopped: () => boolean;
+}
+
+/** @returns null; or why it went no further */
+async function walkAll(action: BulkAction, target: BulkTarget, options: WalkOptions): Promise<string | null> {
+  if ('filter' in target) return walk(action, target.filter, options);
+  for (let from = 0; from < target.ids.length; from += PAGE_DELIVERIES) {
+    const fault = await walk(action, { ids: target.ids.slice(from, from + PAGE_DELIVERIES) }, options);
+    if (fault !== null) return fault;
+  }
+  return null;
 }
 
 /** @returns null; or why it went no further */
@@ -97,12 +115,12 @@ async function changePage(
   const input = { filter, first: PAGE_DELIVERIES, after };
   if (action === 'retry') {
     const answer = await perform(RetryDeliveriesDocument, { input });
-    if (!answer.ok) return answer.message;
+    if (!answer.ok) return Object.values(answer.faults)[0] ?? answer.message;
     const { retriedCount, passedOver, ...page } = answer.payload;
     return { ...page, changed: retriedCount, passedOver: passedOver.map(({ reason, count }) => [reason, count]) };
   }
   const answer = await perform(CancelDeliveriesDocument, { input });
-  if (!answer.ok) return answer.message;
+  if (!answer.ok) return Object.values(answer.faults)[0] ?? answer.message;
   const { canceledCount, passedOverCount, ...page } = answer.payload;
   return { ...page, changed: canceledCount, passedOver: passedOverCount > 0 ? [['AT_END', passedOverCount]] : [] };
 }

@@ -24,12 +24,14 @@ export const describeCount = (count: number): string =>
 export interface BulkModalProps {
   action: BulkAction;
   target: BulkTarget;
+  /** What else should be known before it begins; null: nothing. */
+  note: string | null;
   /** @param hasChanged whether anything was done */
   onClose: (hasChanged: boolean) => void;
 }
 
 /** Says how many deliveries are meant, and shows how far it has come. */
-export function BulkModal({ action, target, onClose }: BulkModalProps) {
+export function BulkModal({ action, target, note, onClose }: BulkModalProps) {
   const { progress, count, run, stop } = useBulkChange(action, target);
   const { verb } = WORDS[action];
   useEffect(() => void count(), [count]);
@@ -46,6 +48,7 @@ export function BulkModal({ action, target, onClose }: BulkModalProps) {
     >
       <Stack>
         <Report action={action} progress={progress} />
+        {note && (progress.step === 'counting' || progress.step === 'ready') && <Text size="sm">{note}</Text>}
         <Group justify="flex-end">
           {progress.step === 'running' && (
             <Button variant="default" onClick={stop}>

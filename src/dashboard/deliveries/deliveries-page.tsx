@@ -1,17 +1,18 @@
-import { Button, Group, Paper, Stack } from '@mantine/core';
+import { Alert, Button, Group, Paper, Stack } from '@mantine/core';
 import { useDisclosure, useMediaQuery } from '@mantine/hooks';
 import { IconFilter } from '@tabler/icons-react';
 import { useMemo } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { PageTitle } from '../elements/page-title.tsx';
 import { readDeliveryFilter } from './delivery-filter.ts';
-import { DeliveryTable, NoDeliveries } from './delivery-table.tsx';
+import { DeliveryTable } from './delivery-table.tsx';
 import { FilterBar } from './filter-bar.tsx';
+import { NoDeliveries } from './no-deliveries.tsx';
 
 /** All deliveries, live, with filters that stand in the address. */
 export default function DeliveriesPage() {
   const [params, setParams] = useSearchParams();
-  const filter = useMemo(() => readDeliveryFilter(params), [params]);
+  const { filter, faults } = useMemo(() => readDeliveryFilter(params), [params]);
   const isNarrow = useMediaQuery('(max-width: 48em)');
   const [isOpen, { toggle }] = useDisclosure();
   const isFiltered = Object.keys(filter).length > 0;
@@ -32,24 +33,30 @@ export default function DeliveriesPage() {
         )}
       </Group>
       {(!isNarrow || isOpen) && <FilterBar params={params} setParams={setParams} />}
-      <Paper withBorder style={{ overflow: 'hidden' }}>
-        <DeliveryTable
-          filter={filter}
-          maxHeight={isNarrow && !isOpen ? 'calc(100dvh - 130px)' : 'calc(100dvh - 280px)'}
-          empty={
-            <NoDeliveries>
-              {isFiltered ? (
-                'None fits these filters. Take one away, or wait: what fits shows up here.'
-              ) : (
-                <>
-                  Nothing was delivered yet. <Link to="/events?publish">Publish an event</Link>, and its deliveries show
-                  up here.
-                </>
-              )}
-            </NoDeliveries>
-          }
-        />
-      </Paper>
+      {faults.length > 0 ? (
+        <Alert color="red" variant="outline" title="These filters are not understood" role="alert">
+          {faults.join(' ')}
+        </Alert>
+      ) : (
+        <Paper withBorder style={{ overflow: 'hidden' }}>
+          <DeliveryTable
+            filter={filter}
+            maxHeight={isNarrow && !isOpen ? 'calc(100dvh - 130px)' : 'calc(100dvh - 280px)'}
+            empty={
+              <NoDeliveries>
+                {isFiltered ? (
+                  'None fits these filters. Take one away, or wait: what fits shows up here.'
+                ) : (
+                  <>
+                    Nothing was delivered yet. <Link to="/events?publish">Publish an event</Link>, and its deliveries
+                    show up here.
+                  </>
+                )}
+              </NoDeliveries>
+            }
+          />
+        </Paper>
+      )}
     </Stack>
   );
 }

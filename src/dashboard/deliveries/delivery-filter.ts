@@ -19,23 +19,36 @@ const readList = (text: string | null): string[] | undefined => {
 const readTime = (text: string | null): string | undefined =>
   text !== null && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : undefined;
 
-/** The filter that an address says. What is not understood counts as left out. */
-export function readDeliveryFilter(params: URLSearchParams): DeliveryFilter {
-  const statuses = readList(params.get('status'))?.filter((status): status is DeliveryStatus =>
-    (DELIVERY_STATUSES as string[]).includes(status),
-  );
-  const response = Number(params.get('response'));
+export interface ReadFilter {
+  filter: DeliveryFilter;
+  /** What of the address says nothing, in words. Nothing may be listed by what is left: it would be more than was meant. */
+  faults: string[];
+}
+
+/** The filter that an address says. */
+export function readDeliveryFilter(params: URLSearchParams): ReadFilter {
+  const statuses = readList(params.get('status'));
+  const response = params.get('response');
   const filter: DeliveryFilter = {
-    statuses: statuses?.length ? statuses : undefined,
+    statuses: statuses as DeliveryStatus[] | undefined,
     endpointId: params.get('endpoint') || undefined,
     eventId: params.get('event') || undefined,
     eventTypes: readList(params.get('type')),
     sourceKey: params.get('sourceKey') || undefined,
-    responseStatus: Number.isInteger(response) && response >= 100 && response <= 599 ? response : undefined,
+    responseStatus: response ? Number(response) : undefined,
     createdAfter: readTime(params.get('from')),
     createdBefore: readTime(params.get('to')),
   };
-  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+  const faults = [
+    ...(statuses ?? [])
+      .filter((status) => !(DELIVERY_STATUSES as string[]).includes(status))
+      .map((status) => `There is no status ${status}.`),
+    ...(response && !/^[1-5]\d\d$/.test(response) ? [`An answer is a status from 100 to 599, not ${response}.`] : []),
+    ...['from', 'to']
+      .filter((name) => params.get(name) && !readTime(params.get(name)))
+      .map((name) => `${params.get(name)} is no time.`),
+  ];
+  return { filter: Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined)), faults };
 }
 
 /** Whether a delivery is one that the filter lists, as far as its row tells. */

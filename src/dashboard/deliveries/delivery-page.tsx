@@ -1,5 +1,4 @@
 import { Alert, Anchor, Button, Grid, Stack } from '@mantine/core';
-import { useHotkeys } from '@mantine/hooks';
 import { IconBan, IconRefresh, IconRestore, IconSendOff } from '@tabler/icons-react';
 import { useState } from 'react';
 import { Link, useParams, useSearchParams } from 'wouter';
@@ -11,6 +10,7 @@ import { PageHead } from '../elements/page-head.tsx';
 import { Panel } from '../elements/panel.tsx';
 import { StatusBadge } from '../elements/status-badge.tsx';
 import { Ago } from '../elements/time.tsx';
+import { useKeys } from '../elements/use-keys.ts';
 import {
   CancelDeliveryDocument,
   DeliveryDetailChangesDocument,
@@ -120,7 +120,12 @@ function Actions({ delivery }: { delivery: DeliveryDetailPartsFragment }) {
     if (!result.ok) return tellFault(result.message);
     tell('The delivery is canceled.');
   };
-  useHotkeys([['r', () => (retryRefusal ? tellFault(retryRefusal) : void retry(false))]]);
+  useKeys({
+    r: () => {
+      if (retryRefusal) tellFault(retryRefusal);
+      else if (busy === null) void retry(false);
+    },
+  });
   return (
     <>
       <ActButton

@@ -28,7 +28,6 @@ export const DeliveryRow = memo(
         data-active={isActive || undefined}
         data-delivery={id}
         aria-rowindex={index + 2}
-        aria-selected={onSelect ? isSelected : undefined}
         onClick={onOpen}
       >
         {onSelect && (

@@ -126,7 +126,7 @@ export function EndpointSelect({
       onChange={onChange}
       searchable
       clearable
-      nothingFoundMessage="No such endpoint"
+      nothingFoundMessage="Not among the newest 100"
     />
   );
 }

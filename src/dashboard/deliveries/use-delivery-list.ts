@@ -12,12 +12,16 @@ import { useFollow } from '../live/follow.ts';
 import { fits } from './delivery-filter.ts';
 
 const PAGE_ROWS = 100;
+/** New deliveries are counted so far; more stand as “or more”. */
+export const NEW_ROWS_MAX = 1_000;
 
 interface ListState {
   /** As it was read: nothing moves while it is looked at. */
   rows: DeliveryRowFragment[];
   /** Deliveries that fit by now and are not among the rows. */
   newIds: ReadonlySet<string>;
+  /** What was told while a page was on its way, which may have been read before. */
+  toldMeanwhile: ReadonlyMap<string, DeliveryRowFragment>;
   endCursor: string | null;
   hasNextPage: boolean;
   /** Where the feed goes on; null: nothing was read yet. */
@@ -27,7 +31,16 @@ interface ListState {
 }
 
 const EMPTY: ListState = {
-  ...{ rows: [], newIds: new Set(), endCursor: null, hasNextPage: false, cursor: null, isLoading: true, error: null },
+  ...{
+    rows: [],
+    newIds: new Set(),
+    toldMeanwhile: new Map(),
+    endCursor: null,
+    hasNextPage: false,
+    cursor: null,
+    isLoading: true,
+    error: null,
+  },
 };
 
 type Action =
@@ -40,7 +53,7 @@ type Action =
 function reduce(state: ListState, action: Action): ListState {
   switch (action.type) {
     case 'began':
-      return { ...state, isLoading: true, error: null };
+      return { ...state, isLoading: true, error: null, toldMeanwhile: new Map() };
     case 'emptied':
       return EMPTY;
     case 'failed':
@@ -54,10 +67,11 @@ function reduce(state: ListState, action: Action): ListState {
 
 function applyPage(state: ListState, { data, isFirst }: { data: DeliveryListQuery; isFirst: boolean }): ListState {
   const { edges, pageInfo } = data.deliveries;
-  const read = edges.map(({ node }) => node);
+  const read = edges.map(({ node }) => newer(node, state.toldMeanwhile.get(node.id)));
   return {
     rows: isFirst ? read : [...state.rows, ...read],
     newIds: isFirst ? new Set() : state.newIds,
+    toldMeanwhile: new Map(),
     endCursor: pageInfo.endCursor,
     hasNextPage: pageInfo.hasNextPage,
     cursor: isFirst ? data.liveCursor : state.cursor,
@@ -66,18 +80,27 @@ function applyPage(state: ListState, { data, isFirst }: { data: DeliveryListQuer
   };
 }
 
+const newer = (read: DeliveryRowFragment, told: DeliveryRowFragment | undefined) =>
+  told && told.updatedAt > read.updatedAt ? told : read;
+
 /** Rows change in place; what is new is only counted. */
 function applyChanges(state: ListState, { deliveries, filter }: Extract<Action, { type: 'changed' }>): ListState {
   const changed = new Map(deliveries.map((delivery) => [delivery.id, delivery]));
+  const toldMeanwhile = state.isLoading ? new Map([...state.toldMeanwhile, ...changed]) : state.toldMeanwhile;
   const rows = state.rows.map((row) => changed.get(row.id) ?? row);
   for (const { id } of state.rows) changed.delete(id);
-  const oldest = state.hasNextPage ? (state.rows.at(-1)?.createdAt ?? '') : '';
-  const newIds = new Set(state.newIds);
-  for (const delivery of changed.values()) {
-    if (fits(delivery, filter) && delivery.createdAt >= oldest) newIds.add(delivery.id);
-    else newIds.delete(delivery.id);
+  return { ...state, rows, toldMeanwhile, newIds: addNew(state, [...changed.values()], filter) };
+}
+
+function addNew({ rows, newIds, hasNextPage }: ListState, others: DeliveryRowFragment[], filter: DeliveryFilter) {
+  if (newIds.size >= NEW_ROWS_MAX) return newIds;
+  const oldest = hasNextPage ? (rows.at(-1)?.createdAt ?? '') : '';
+  const next = new Set(newIds);
+  for (const delivery of others) {
+    if (fits(delivery, filter) && delivery.createdAt >= oldest) next.add(delivery.id);
+    else next.delete(delivery.id);
   }
-  return { ...state, rows, newIds };
+  return next;
 }
 
 /** A list of deliveries, page by page, that follows what happens to them. */
@@ -92,9 +115,7 @@ export function useDeliveryList(filter: DeliveryFilter) {
       const turn = latest.current;
       dispatch({ type: 'began' });
       const variables = { first: PAGE_ROWS, after, filter: JSON.parse(key) as DeliveryFilter };
-      const { data, error } = await client
-        .query(DeliveryListDocument, variables, { requestPolicy: 'network-only' })
-        .toPromise();
+      const { data, error } = await client.query(DeliveryListDocument, variables).toPromise();
       // Another filter was chosen meanwhile.
       if (turn !== latest.current) return;
       if (data) dispatch({ type: 'read', data, isFirst: after === null });

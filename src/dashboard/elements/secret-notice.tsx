@@ -18,3 +18,10 @@ export function SecretNotice({ secret, what }: { secret: string; what: string })
     </Alert>
   );
 }
+
+/** For dialogs that make secrets: while one is made or shown, nothing but their button closes them. */
+export const whileOpen = (isHeld: boolean) => ({
+  closeOnClickOutside: !isHeld,
+  closeOnEscape: !isHeld,
+  withCloseButton: !isHeld,
+});

@@ -2,7 +2,7 @@ import { Button, Group, Modal, Stack } from '@mantine/core';
 import { useState } from 'react';
 import { useLocation } from 'wouter';
 import { tellFault } from '../elements/notices.tsx';
-import { SecretNotice } from '../elements/secret-notice.tsx';
+import { SecretNotice, whileOpen } from '../elements/secret-notice.tsx';
 import { CreateEndpointDocument } from '../generated/documents.ts';
 import { perform } from '../graphql/perform.ts';
 import { EndpointFields } from './endpoint-fields.tsx';
@@ -26,7 +26,7 @@ export function CreateEndpointModal({ onClose }: { onClose: () => void }) {
   if (made) {
     const leave = () => navigate(`/endpoints/${made.id}`, { replace: true });
     return (
-      <Modal opened onClose={leave} title="The endpoint is there" closeOnClickOutside={false}>
+      <Modal opened onClose={leave} title="The endpoint is there" {...whileOpen(true)}>
         <Stack>
           <SecretNotice secret={made.secret} what="signing secret" />
           <Group justify="flex-end">
@@ -37,7 +37,7 @@ export function CreateEndpointModal({ onClose }: { onClose: () => void }) {
     );
   }
   return (
-    <Modal opened onClose={onClose} title="Create an endpoint" size="lg">
+    <Modal opened onClose={onClose} title="Create an endpoint" size="lg" {...whileOpen(isBusy)}>
       <form onSubmit={create} noValidate>
         <EndpointFields form={form} headerNames={[]} />
         <Group justify="flex-end" mt="md">

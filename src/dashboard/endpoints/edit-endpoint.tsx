@@ -5,16 +5,19 @@ import { Panel } from '../elements/panel.tsx';
 import { type EndpointPartsFragment, UpdateEndpointDocument } from '../generated/documents.ts';
 import { perform } from '../graphql/perform.ts';
 import { EndpointFields } from './endpoint-fields.tsx';
-import { toFieldFaults, toInput, toValues } from './endpoint-values.ts';
+import { toChanges, toFieldFaults, toValues } from './endpoint-values.ts';
 import { useEndpointForm } from './use-endpoint-form.ts';
 
 /** Changes an endpoint. */
 export function EditEndpoint({ endpoint, onSaved }: { endpoint: EndpointPartsFragment; onSaved: () => void }) {
-  const form = useEndpointForm(toValues(endpoint));
+  const [initial, setInitial] = useState(() => toValues(endpoint));
+  const form = useEndpointForm(initial);
   const [isBusy, setBusy] = useState(false);
   const save = form.onSubmit(async (values) => {
     setBusy(true);
-    const result = await perform(UpdateEndpointDocument, { input: { endpointId: endpoint.id, ...toInput(values) } });
+    const result = await perform(UpdateEndpointDocument, {
+      input: { endpointId: endpoint.id, ...toChanges(initial, values) },
+    });
     setBusy(false);
     if (!result.ok) {
       form.setErrors(toFieldFaults(result.faults));
@@ -23,6 +26,7 @@ export function EditEndpoint({ endpoint, onSaved }: { endpoint: EndpointPartsFra
     }
     tell('Saved. Deliveries go by it from now on.');
     const saved = toValues(result.payload.endpoint);
+    setInitial(saved);
     form.setInitialValues(saved);
     form.setValues(saved);
     onSaved();

@@ -83,6 +83,13 @@ export function toInput(values: EndpointValues): CreateEndpointInput {
   };
 }
 
+/** What changed, and nothing else: what others changed meanwhile stays. */
+export function toChanges(initial: EndpointValues, values: EndpointValues): Partial<CreateEndpointInput> {
+  const before = toInput(initial) as Record<string, unknown>;
+  const isOther = ([name, value]: [string, unknown]) => JSON.stringify(value) !== JSON.stringify(before[name]);
+  return Object.fromEntries(Object.entries(toInput(values)).filter(isOther));
+}
+
 /** Where the form shows what is wrong with an input. */
 export function toFieldFaults(faults: Record<string, string>): Record<string, string> {
   const fieldOf = (path: string) => {

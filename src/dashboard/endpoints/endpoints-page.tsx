@@ -87,7 +87,8 @@ function EndpointList({ name, onCreate }: { name: string; onCreate: (() => void)
         <EndpointTable rows={rows} />
         {rows.length === 0 && (
           <Text size="sm" c="dimmed" p="md" ta="center">
-            No endpoint here has “{text}” in its name or address.
+            No endpoint shown here has “{text}” in its name or address.
+            {page.endpoints.pageInfo.hasNextPage && ' Older ones are further down.'}
           </Text>
         )}
         <Group justify="center" p={after || page.endpoints.pageInfo.hasNextPage ? 'xs' : 0}>
@@ -136,8 +137,8 @@ function NoEndpoints({ onCreate }: { onCreate: (() => void) | null }) {
 function EndpointTable({ rows }: { rows: Endpoint[] }) {
   const [, navigate] = useLocation();
   const { active } = useRowKeys({
-    count: rows.length,
-    onOpen: (index) => navigate(`/endpoints/${rows[index]?.id}`),
+    ids: rows.map(({ id }) => id),
+    onOpen: (id) => navigate(`/endpoints/${id}`),
   });
   return (
     <Table.ScrollContainer minWidth={760}>
@@ -153,8 +154,8 @@ function EndpointTable({ rows }: { rows: Endpoint[] }) {
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {rows.map((row, index) => (
-            <EndpointRow key={row.id} row={row} isChosen={index === active} />
+          {rows.map((row) => (
+            <EndpointRow key={row.id} row={row} isChosen={row.id === active} />
           ))}
         </Table.Tbody>
       </Table>

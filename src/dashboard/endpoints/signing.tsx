@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { Copy } from '../elements/copy.tsx';
 import { tellFault } from '../elements/notices.tsx';
 import { Panel } from '../elements/panel.tsx';
-import { SecretNotice } from '../elements/secret-notice.tsx';
+import { SecretNotice, whileOpen } from '../elements/secret-notice.tsx';
 import { Ago, exactTime } from '../elements/time.tsx';
 import { type EndpointPartsFragment, RotateSecretDocument, type SignatureKind } from '../generated/documents.ts';
 import { perform } from '../graphql/perform.ts';
@@ -147,7 +147,7 @@ function RotateModal({ endpointId, onClose }: { endpointId: string; onClose: (ha
       opened
       onClose={() => onClose(secret !== null)}
       title="Rotate the secret"
-      closeOnClickOutside={secret === null}
+      {...whileOpen(isBusy || secret !== null)}
     >
       {secret !== null ? (
         <Stack>

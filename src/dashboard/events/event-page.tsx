@@ -3,7 +3,8 @@ import { IconBroadcastOff, IconChevronDown, IconRefresh } from '@tabler/icons-re
 import { useMemo, useState } from 'react';
 import { useQuery } from 'urql';
 import { Link, useParams } from 'wouter';
-import { DeliveryTable, NoDeliveries } from '../deliveries/delivery-table.tsx';
+import { DeliveryTable } from '../deliveries/delivery-table.tsx';
+import { NoDeliveries } from '../deliveries/no-deliveries.tsx';
 import { ActButton } from '../elements/act-button.tsx';
 import { Copy, Id } from '../elements/copy.tsx';
 import { Facts } from '../elements/facts.tsx';

@@ -102,11 +102,12 @@ function Filters({ params, onSet }: { params: URLSearchParams; onSet: (name: str
 }
 
 function EventTable({ filter, onPublish }: { filter: EventFilter; onPublish: (() => void) | null }) {
-  const { rows, hasNextPage, isLoading, error, loadMore, reload } = useEventList(filter);
+  const list = useEventList(filter);
+  const { rows, hasNextPage, isLoading, isLoadingMore, hasNew, error, loadMore, reload } = list;
   const [, navigate] = useLocation();
   const { active } = useRowKeys({
-    count: rows.length,
-    onOpen: (index) => navigate(`/events/${rows[index]?.id}`),
+    ids: rows.map(({ id }) => id),
+    onOpen: (id) => navigate(`/events/${id}`),
   });
   if (error && rows.length === 0) return <ErrorNotice error={error} onRetry={reload} />;
   if (isLoading && rows.length === 0) return <Loading label="Loading events" />;
@@ -131,6 +132,14 @@ function EventTable({ filter, onPublish }: { filter: EventFilter; onPublish: (()
   }
   return (
     <>
+      {error && <ErrorNotice error={error} onRetry={reload} />}
+      {hasNew && (
+        <Group justify="center" role="status">
+          <Button size="compact-sm" variant="light" onClick={reload} my={4}>
+            There are new events or changes: show them
+          </Button>
+        </Group>
+      )}
       <Table.ScrollContainer minWidth={480}>
         <Table highlightOnHover verticalSpacing="xs">
           <Table.Thead>
@@ -143,15 +152,15 @@ function EventTable({ filter, onPublish }: { filter: EventFilter; onPublish: (()
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {rows.map((row, index) => (
-              <EventTableRow key={row.id} row={row} isChosen={index === active} />
+            {rows.map((row) => (
+              <EventTableRow key={row.id} row={row} isChosen={row.id === active} />
             ))}
           </Table.Tbody>
         </Table>
       </Table.ScrollContainer>
       {hasNextPage && (
         <Group justify="center" p="xs">
-          <Button size="xs" variant="default" onClick={loadMore} loading={isLoading}>
+          <Button size="xs" variant="default" onClick={() => void loadMore()} loading={isLoadingMore}>
             Show older events
           </Button>
         </Group>

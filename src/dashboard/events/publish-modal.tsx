@@ -96,6 +96,7 @@ export function PublishModal({ endpointId, onClose }: PublishModalProps) {
             data={choices}
             searchable
             clearable
+            nothingFoundMessage="Not among the newest 100"
             {...form.getInputProps('endpointId')}
           />
           <Group grow align="flex-start">

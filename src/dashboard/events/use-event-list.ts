@@ -1,74 +1,51 @@
 import { useThrottledCallback } from '@mantine/hooks';
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { useCallback, useRef, useState } from 'react';
 import type { CombinedError } from 'urql';
 import {
   type EventFilter,
   EventListDocument,
-  type EventListQuery,
   type EventRowFragment,
   StatsTicksDocument,
 } from '../generated/documents.ts';
 import { client } from '../graphql/client.ts';
+import { useSteadyQuery } from '../graphql/use-steady-query.ts';
 import { useFollow } from '../live/follow.ts';
 
 const PAGE_ROWS = 50;
-/** A list that is at its beginning is read again at most so often. */
+/** The beginning of the list is read again at most so often. */
 const READ_MS = 2_000;
 
-interface Pages {
+/** Older events, behind the first page as it was when they were asked for. */
+interface Older {
+  key: string;
   rows: EventRowFragment[];
-  pageCount: number;
   endCursor: string | null;
   hasNextPage: boolean;
+  hasNew: boolean;
 }
 
-const NO_PAGES: Pages = { rows: [], pageCount: 0, endCursor: null, hasNextPage: false };
-
-/** Puts what was read of the beginning in front of what was read further down. */
-function mergeFirst(now: Pages, { events: { edges, pageInfo } }: EventListQuery): Pages {
-  const first = edges.map(({ node }) => node);
-  if (now.pageCount <= 1) return { rows: first, pageCount: 1, ...pageInfo };
-  const read = new Set(first.map(({ id }) => id));
-  const oldest = first.at(-1)?.id ?? '';
-  return { ...now, rows: [...first, ...now.rows.filter(({ id }) => !read.has(id) && id < oldest)] };
-}
-
-/** A list of events, page by page; its beginning is read again while something is published, delivered or fails. */
+/**
+ * A list of events, page by page. Its beginning is read again while something is published, delivered or fails; from when older
+ * ones are shown it stands still, and says that there are new ones.
+ */
 export function useEventList(filter: EventFilter) {
-  const [pages, setPages] = useState(NO_PAGES);
-  const [isLoading, setLoading] = useState(true);
-  const [error, setError] = useState<CombinedError | null>(null);
   const key = JSON.stringify(filter);
-  const shownKey = useRef(key);
-  shownKey.current = key;
+  const { data, error, fetching, read } = useSteadyQuery({
+    query: EventListDocument,
+    variables: { first: PAGE_ROWS, after: null, filter },
+    about: key,
+  });
+  const [held, setHeld] = useState<Older | null>(null);
+  const older = held?.key === key ? held : null;
+  const [isLoadingMore, setLoadingMore] = useState(false);
+  const [moreError, setMoreError] = useState<CombinedError | null>(null);
 
-  const load = useCallback(
-    async (after: string | null) => {
-      const variables = { first: PAGE_ROWS, after, filter: JSON.parse(key) as EventFilter };
-      const { data, error } = await client
-        .query(EventListDocument, variables, { requestPolicy: 'network-only' })
-        .toPromise();
-      if (shownKey.current !== key) return;
-      setLoading(false);
-      setError(error ?? null);
-      if (!data) return;
-      const { edges, pageInfo } = data.events;
-      setPages((now) =>
-        after === null
-          ? mergeFirst(now, data)
-          : { rows: [...now.rows, ...edges.map(({ node }) => node)], pageCount: now.pageCount + 1, ...pageInfo },
-      );
-    },
-    [key],
-  );
-  useEffect(() => {
-    setPages(NO_PAGES);
-    setLoading(true);
-    void load(null);
-  }, [load]);
-
-  const reload = useCallback(() => void load(null), [load]);
-  const readSoon = useThrottledCallback(reload, READ_MS);
+  const isStill = useRef(false);
+  isStill.current = older !== null;
+  const readSoon = useThrottledCallback(() => {
+    if (isStill.current) setHeld((now) => now && { ...now, hasNew: true });
+    else read();
+  }, READ_MS);
   useFollow(
     StatsTicksDocument,
     { intervalSeconds: 1 },
@@ -78,9 +55,32 @@ export function useEventList(filter: EventFilter) {
       },
     },
   );
-  const loadMore = useCallback(() => {
-    setLoading(true);
-    void load(pages.endCursor);
-  }, [load, pages.endCursor]);
-  return { ...pages, isLoading, error, loadMore, reload };
+
+  const end = older ?? data?.events.pageInfo;
+  const first = data?.events.edges.map(({ node }) => node) ?? [];
+  const rows = older?.rows ?? first;
+  const loadMore = useCallback(async () => {
+    setLoadingMore(true);
+    setHeld({ key, rows, endCursor: end?.endCursor ?? null, hasNextPage: true, hasNew: older?.hasNew ?? false });
+    const variables = { first: PAGE_ROWS, after: end?.endCursor, filter };
+    const { data: more, error } = await client.query(EventListDocument, variables).toPromise();
+    setLoadingMore(false);
+    setMoreError(error ?? null);
+    if (!more) return;
+    const { edges, pageInfo } = more.events;
+    const next = edges.map(({ node }) => node);
+    setHeld((now) => (now?.key === key ? { ...now, rows: [...now.rows, ...next], ...pageInfo } : now));
+  }, [key, rows, end, older, filter]);
+  const reload = useCallback(() => {
+    setHeld(null);
+    setMoreError(null);
+    read();
+  }, [read]);
+  return {
+    ...{ rows, loadMore, reload, isLoadingMore },
+    hasNextPage: end?.hasNextPage ?? false,
+    hasNew: older?.hasNew ?? false,
+    isLoading: fetching && !data,
+    error: moreError ?? (data ? null : (error ?? null)),
+  };
 }

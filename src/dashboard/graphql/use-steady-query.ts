@@ -1,5 +1,5 @@
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
-import { useCallback, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import { type AnyVariables, useQuery } from 'urql';
 
 export interface SteadyQueryOptions<Data, Variables> {
@@ -9,7 +9,10 @@ export interface SteadyQueryOptions<Data, Variables> {
   about?: string;
 }
 
-/** A query whose last answer stays while the next one is on its way, and also where that fails. */
+/**
+ * A query whose last answer stays while the next one is on its way, and also where that fails. Reads follow one another: what
+ * is asked for while one is on its way is read behind it, so a slow line is not asked ever again without an answer.
+ */
 export function useSteadyQuery<Data, Variables extends AnyVariables>({
   query,
   variables,
@@ -19,6 +22,18 @@ export function useSteadyQuery<Data, Variables extends AnyVariables>({
   const [kept, setKept] = useState<{ about: string; data: Data } | null>(null);
   // While it is fetching, what is there is the answer to another question.
   if (!fetching && latest !== undefined && latest !== kept?.data) setKept({ about, data: latest });
-  const read = useCallback(() => execute(), [execute]);
+
+  const isReading = useRef(fetching);
+  const isWanted = useRef(false);
+  const read = useCallback(() => {
+    if (isReading.current) isWanted.current = true;
+    else execute();
+  }, [execute]);
+  useEffect(() => {
+    isReading.current = fetching;
+    if (fetching || !isWanted.current) return;
+    isWanted.current = false;
+    execute();
+  }, [fetching, execute]);
   return { data: kept?.about === about ? kept.data : undefined, error, fetching, read };
 }

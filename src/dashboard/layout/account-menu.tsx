@@ -1,5 +1,6 @@
 import { ActionIcon, Menu, Text, useMantineColorScheme } from '@mantine/core';
 import { IconDeviceDesktop, IconKeyboard, IconLogout, IconMoon, IconSun, IconUser } from '@tabler/icons-react';
+import { tellFault } from '../elements/notices.tsx';
 import { exactTime } from '../elements/time.tsx';
 import { IS_EMBEDDED } from '../place.ts';
 import { useViewer, type Viewer } from '../session/session.tsx';
@@ -55,7 +56,13 @@ export function AccountMenu() {
           Keyboard shortcuts
         </Menu.Item>
         {!IS_EMBEDDED && (
-          <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void signOut()}>
+          <Menu.Item
+            leftSection={<IconLogout size={16} />}
+            onClick={async () => {
+              const fault = await signOut();
+              if (fault) tellFault(fault);
+            }}
+          >
             Sign out
           </Menu.Item>
         )}

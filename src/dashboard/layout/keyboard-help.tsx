@@ -1,5 +1,7 @@
-import { Kbd, Modal, Table } from '@mantine/core';
-import { useDisclosure, useHotkeys, useWindowEvent } from '@mantine/hooks';
+import { Checkbox, Kbd, Modal, Table } from '@mantine/core';
+import { useDisclosure, useWindowEvent } from '@mantine/hooks';
+import { useState } from 'react';
+import { areKeysOn, switchKeys, useKeys } from '../elements/use-keys.ts';
 
 const SHOW = 'posthorn.show-keyboard-help';
 
@@ -21,11 +23,7 @@ const KEYS: [string[], string][] = [
 export function KeyboardHelp() {
   const [isOpen, { open, close }] = useDisclosure();
   useWindowEvent(SHOW as keyof WindowEventMap, open);
-  // Where it takes Shift depends on the keyboard.
-  useHotkeys([
-    ['shift+?', open],
-    ['?', open],
-  ]);
+  useKeys({ '?': open });
   return (
     <Modal opened={isOpen} onClose={close} title="Keyboard shortcuts">
       <Table>
@@ -42,6 +40,22 @@ export function KeyboardHelp() {
           ))}
         </Table.Tbody>
       </Table>
+      <KeySwitch />
     </Modal>
+  );
+}
+
+function KeySwitch() {
+  const [isOn, setOn] = useState(areKeysOn);
+  return (
+    <Checkbox
+      mt="md"
+      label="Keys of one letter are on"
+      checked={isOn}
+      onChange={({ currentTarget: { checked } }) => {
+        switchKeys(checked);
+        setOn(checked);
+      }}
+    />
   );
 }

@@ -1,9 +1,9 @@
 import { Combobox, Kbd, TextInput, useCombobox } from '@mantine/core';
-import { useHotkeys } from '@mantine/hooks';
 import { IconSearch } from '@tabler/icons-react';
 import { useRef, useState } from 'react';
 import { useLocation } from 'wouter';
 import { tellFault } from '../elements/notices.tsx';
+import { useKeys } from '../elements/use-keys.ts';
 import { AttemptPlaceDocument } from '../generated/documents.ts';
 import { client } from '../graphql/client.ts';
 
@@ -49,7 +49,7 @@ export function SearchBox() {
   const combobox = useCombobox({ onDropdownClose: () => combobox.resetSelectedOption() });
   const [, navigate] = useLocation();
   const places = findPlaces(text);
-  useHotkeys([['/', () => input.current?.focus()]]);
+  useKeys({ '/': () => input.current?.focus() });
 
   const go = async (path: string) => {
     const attemptId = /^\/attempts\/(.*)/.exec(path)?.[1];

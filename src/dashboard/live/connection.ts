@@ -1,10 +1,11 @@
 import { createClient } from 'graphql-ws';
 import { useSyncExternalStore } from 'react';
-import { accessHeaders } from '../session/access.ts';
+import { signedOut } from '../graphql/client.ts';
+import { accessHeaders, onNewToken } from '../session/access.ts';
 
+const RETRY_MS_MAX = 10_000;
 /** The key, token or session has ended. */
 const FORBIDDEN = 4403;
-const RETRY_MS_MAX = 10_000;
 /** How long a connection may be silent before it is tested, and how long the answer may take. */
 const SILENCE_MS = 10_000;
 
@@ -12,12 +13,29 @@ const SILENCE_MS = 10_000;
 export type ConnectionState = 'idle' | 'connecting' | 'live' | 'reconnecting' | 'offline';
 
 let state: ConnectionState = 'idle';
+/** Feeds that the server refused or ended, until they go on. */
+let brokenFeeds = 0;
 const listeners = new Set<() => void>();
+
+function tellListeners() {
+  for (const listen of listeners) listen();
+}
 
 function setState(next: ConnectionState) {
   if (state === next) return;
   state = next;
-  for (const listen of listeners) listen();
+  tellListeners();
+}
+
+/** Counts a feed that does not go on. @returns what is to be called once, when it does or nobody wants it any more */
+export function countBrokenFeed(): () => null {
+  brokenFeeds += 1;
+  tellListeners();
+  return () => {
+    brokenFeeds -= 1;
+    tellListeners();
+    return null;
+  };
 }
 
 let wasLive = false;
@@ -29,7 +47,8 @@ export const socket = createClient({
   connectionParams: accessHeaders,
   retryAttempts: Number.POSITIVE_INFINITY,
   retryWait: waitToRetry,
-  shouldRetry: (event) => (event as { code?: number }).code !== FORBIDDEN,
+  // Also where the key has ended: who asks is checked, and a page that may go on does.
+  shouldRetry: () => true,
   keepAlive: SILENCE_MS,
   lazyCloseTimeout: 1_000,
   on: {
@@ -40,7 +59,9 @@ export const socket = createClient({
     },
     closed: (event) => {
       clearTimeout(silence);
-      const isWanted = (event as { code?: number }).code === 1_000;
+      const { code } = event as { code?: number };
+      if (code === FORBIDDEN) signedOut.dispatchEvent(new Event('check'));
+      const isWanted = code === 1_000;
       if (isWanted) wasLive = false;
       setState(isWanted ? 'idle' : navigator.onLine ? 'reconnecting' : 'offline');
     },
@@ -71,6 +92,9 @@ window.addEventListener('offline', () => {
   socket.terminate();
 });
 
+// What is open was opened with the token before: feeds of who had that must not go on.
+onNewToken(() => socket.terminate());
+
 /** How the live feeds are connected. */
 export const useConnectionState = (): ConnectionState =>
   useSyncExternalStore(
@@ -78,5 +102,5 @@ export const useConnectionState = (): ConnectionState =>
       listeners.add(listen);
       return () => listeners.delete(listen);
     },
-    () => state,
+    () => (state === 'live' && brokenFeeds > 0 ? 'reconnecting' : state),
   );

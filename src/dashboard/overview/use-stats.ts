@@ -14,6 +14,10 @@ import { beginningOf, type StatsWindow } from './stats-window.ts';
 
 /** How often history is read again: its last bucket grows. */
 const READ_MS = 5_000;
+/** Ticks that are kept: those of five minutes. */
+const TICKS_MAX = 300;
+/** Ticks that follow one another leave less between them. */
+const GAP_MS = 3_000;
 
 export interface Stats {
   /** Oldest first. */
@@ -27,8 +31,8 @@ export interface Stats {
 /** What happened in a window that ends now, and goes on with the time. */
 export function useStats(window: StatsWindow): Stats {
   const isNow = window.value === 'now';
-  const ticks = useTicks(window.seconds);
-  const { history, error } = useHistory(window, isNow);
+  const { ticks, begin } = useTicks();
+  const { history, error } = useHistory(window, isNow ? begin : null);
   const latest = ticks.at(-1);
   const waiting = latest?.waiting ?? history?.waiting ?? null;
   const oldestWaitingAt = (latest ?? history)?.oldestWaitingAt ?? null;
@@ -37,39 +41,55 @@ export function useStats(window: StatsWindow): Stats {
   return { points, total: history && sum(points), waiting, oldestWaitingAt, error };
 }
 
-/** Minutes up to when the page was opened, seconds from then on. */
+/** Minutes up to the first tick, of which the last is one in part, and seconds from then on. */
 function joinPoints(minutes: StatsPointFragment[], ticks: Tick[], { seconds }: StatsWindow): StatsPointFragment[] {
   const since = new Date(Date.now() - seconds * 1_000).toISOString();
   const begin = ticks[0]?.stats.from ?? new Date().toISOString();
-  const points = [...minutes.filter(({ to }) => to <= begin), ...ticks.map(({ stats }) => stats)];
-  return points.filter(({ from }) => from >= since);
+  const before = minutes
+    .filter(({ from }) => from < begin)
+    .map((minute) => (minute.to > begin ? { ...minute, to: begin } : minute));
+  return [...before, ...ticks.map(({ stats }) => stats)].filter(({ to }) => to >= since);
 }
 
-/** @param isOnce the window is read when it is chosen, and not again */
-function useHistory(window: StatsWindow, isOnce: boolean) {
+/** @param since it is read when this changes, and until it could be read; null: again and again */
+function useHistory(window: StatsWindow, since: number | null) {
   const pulse = usePulse(READ_MS);
-  const [chosenAt, setChosenAt] = useState({ window, ms: Date.now() });
-  if (chosenAt.window !== window) setChosenAt({ window, ms: Date.now() });
-  const endMs = isOnce ? chosenAt.ms : Math.max(pulse, chosenAt.ms);
-  const { data, error = null } = useSteadyQuery({
+  const [read, setRead] = useState<{ window: StatsWindow; since: number } | null>(null);
+  const isRead = read !== null && read.window === window && read.since === since;
+  const [end, setEnd] = useState({ window, ms: Date.now() });
+  const wanted = Math.max(pulse, since ?? 0);
+  if (end.window !== window || (!isRead && end.ms !== wanted)) setEnd({ window, ms: wanted });
+  const {
+    data,
+    error = null,
+    fetching,
+  } = useSteadyQuery({
     query: StatsHistoryDocument,
-    variables: { from: beginningOf(window, endMs), bucketSeconds: window.bucketSeconds },
+    variables: { from: beginningOf(window, end.ms), bucketSeconds: window.bucketSeconds },
     about: window.value,
   });
+  if (since !== null && !isRead && data && !fetching && !error) setRead({ window, since });
   return { history: data?.deliveryStats ?? null, error };
 }
 
 type Tick = StatsTicksSubscription['deliveryStats'];
 
-/** What was told each second since the page is open, as far as the window reaches. */
-function useTicks(seconds: number): Tick[] {
-  const [ticks, setTicks] = useState<Tick[]>([]);
+/** What is told each second, as far as the shortest window reaches. After a gap it begins anew. */
+function useTicks() {
+  const [told, setTold] = useState({ ticks: [] as Tick[], begin: Date.now() });
   useFollow(
     StatsTicksDocument,
     { intervalSeconds: 1 },
-    { onData: ({ deliveryStats }) => setTicks((now) => [...now.slice(-seconds), deliveryStats]) },
+    {
+      onData: ({ deliveryStats: tick }) =>
+        setTold(({ ticks, begin }) => {
+          const last = ticks.at(-1);
+          const isGap = last && Date.parse(tick.stats.from) - Date.parse(last.stats.to) > GAP_MS;
+          return isGap ? { ticks: [tick], begin: Date.now() } : { ticks: [...ticks.slice(1 - TICKS_MAX), tick], begin };
+        }),
+    },
   );
-  return ticks;
+  return told;
 }
 
 /** Of percentiles, the largest: they can't be added up. */

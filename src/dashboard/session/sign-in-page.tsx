@@ -23,8 +23,8 @@ export function SignInPage() {
     setBusy(true);
     const found = await signIn(credential);
     if (found === null) {
-      const { pathname } = window.location;
-      window.location.replace(pathname === '/sign-in' ? '/' : window.location.href);
+      if (window.location.pathname === '/sign-in') window.location.replace('/');
+      else window.location.reload();
       return;
     }
     setFault(found);

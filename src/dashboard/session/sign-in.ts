@@ -17,8 +17,13 @@ export async function signIn(credential: Credential): Promise<string | null> {
   }
 }
 
-/** Takes the cookie away, and begins anew. */
-export async function signOut(): Promise<void> {
-  await fetch('/session', { method: 'DELETE' });
+/** Takes the cookie away, and begins anew. @returns null; or why it could not */
+export async function signOut(): Promise<string | null> {
+  try {
+    await fetch('/session', { method: 'DELETE' });
+  } catch {
+    return "Posthorn can't be reached: you are still signed in.";
+  }
   window.location.assign('/');
+  return null;
 }

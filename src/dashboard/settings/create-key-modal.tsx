@@ -2,7 +2,7 @@ import { Button, Checkbox, Group, Modal, Stack, TextInput } from '@mantine/core'
 import { useForm } from '@mantine/form';
 import { useState } from 'react';
 import { tellFault } from '../elements/notices.tsx';
-import { SecretNotice } from '../elements/secret-notice.tsx';
+import { SecretNotice, whileOpen } from '../elements/secret-notice.tsx';
 import { TimeField } from '../elements/time-field.tsx';
 import { CreateApiKeyDocument, type Scope } from '../generated/documents.ts';
 import { perform } from '../graphql/perform.ts';
@@ -38,7 +38,7 @@ export function CreateKeyModal({ environmentId, onClose }: { environmentId: stri
     if (Object.keys(result.faults).length === 0) tellFault(result.message);
   });
   return (
-    <Modal opened onClose={onClose} title="Create an API key" closeOnClickOutside={secret === null}>
+    <Modal opened onClose={onClose} title="Create an API key" {...whileOpen(isBusy || secret !== null)}>
       {secret !== null ? (
         <Stack>
           <SecretNotice secret={secret} what="API key" />
