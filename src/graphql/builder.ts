@@ -56,7 +56,7 @@ export const builder = new SchemaBuilder<Types>({
     defaultListMultiplier: LIST_MULTIPLIER,
     limit: ({ services }) => ({ complexity: services.complexityMax }),
     complexityError: (_, { complexity, maxComplexity = 0 }) =>
-      new CostLimitError('complexity', complexity, maxComplexity),
+      new CostLimitError('complexity', Math.ceil(complexity), maxComplexity),
   },
   relay: {
     encodeGlobalID: (typename, id) => encodeId(typename as IdKind, String(id)),
