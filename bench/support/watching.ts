@@ -40,13 +40,21 @@ export async function startWatchers(): Promise<Watchers> {
 const POLL_MS = 200;
 const TIME_MAX_MS = 60_000;
 
-/** Waits until every client was told so many changes. */
-export async function waitUntilTold(watchers: Watchers, changes: number): Promise<WatcherReport> {
+/**
+ * Waits until every client was told so many changes.
+ *
+ * @param between is done before each look. @default waits a moment
+ */
+export async function waitUntilTold(
+  watchers: Watchers,
+  changes: number,
+  between: () => Promise<void> = () => sleep(POLL_MS),
+): Promise<WatcherReport> {
   const deadline = Date.now() + TIME_MAX_MS;
   while (Date.now() < deadline) {
+    await between();
     const report = await watchers.report();
     if (report.changes.every((told) => told >= changes)) return report;
-    await sleep(POLL_MS);
   }
   throw new Error(`Not every client was told ${changes} changes within ${TIME_MAX_MS} ms.`);
 }

@@ -85,6 +85,8 @@ function sizeOfFrame(bytes: Buffer): number {
 
 /** A client masks what it sends: with zeros here, which leave it as it is. */
 function sendFrame(socket: Socket, opcode: number, payload: Buffer) {
+  // A ping may come between the end of this side and that of the server.
+  if (!socket.writable) return;
   const head =
     payload.length < 126
       ? Buffer.from([opcode, 0x80 | payload.length])

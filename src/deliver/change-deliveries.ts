@@ -63,6 +63,5 @@ function makeTransition(delivery: LockedDelivery, { happening, attempt }: Decisi
 
 /** Wakes feeds and workers after deliveries were changed and the transaction is committed. */
 export function signalChanges(signals: Signals): void {
-  signals.send('posthorn_changes');
-  signals.send('posthorn_jobs');
+  signals.send('posthorn_changes', 'posthorn_jobs');
 }

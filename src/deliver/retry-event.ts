@@ -3,7 +3,7 @@ import { isOperational } from '../domain/event-type.ts';
 import { encodeId } from '../domain/ids.ts';
 import type { Tenant } from '../domain/tenant.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
-import { insertDeliveries, makeDelivery } from '../storage/insert-deliveries.ts';
+import { insertMissingDeliveries, makeDelivery } from '../storage/insert-deliveries.ts';
 import { type MatchedEndpoint, matchEndpoints } from '../storage/match-endpoints.ts';
 import { inTransaction } from '../storage/transaction.ts';
 import { changeDeliveries, type DeliveryChangerOptions, signalChanges } from './change-deliveries.ts';
@@ -120,7 +120,7 @@ async function addDeliveries(
 ): Promise<string[]> {
   const now = new Date();
   const deliveries = endpoints.map((endpoint) => makeDelivery(event, endpoint, now));
-  const inserted = await insertDeliveries(client, deliveries, now);
+  const inserted = await insertMissingDeliveries(client, deliveries, now);
   const added = deliveries.filter((delivery) => inserted.has(delivery.id));
   if (added.length === 0) return [];
   const queued = added.filter(({ state }) => state.status === 'PENDING' && !state.inLane);

@@ -14,6 +14,7 @@ import { isAsyncIterable } from 'graphql-yoga';
 import type { Context } from './context.ts';
 import { CostLimitError } from './cost-limit.ts';
 import { isUnforeseen } from './original-error.ts';
+import { forgetScopes } from './scope-cache.ts';
 import { Turnstile } from './turnstile.ts';
 
 const RETRY_MS_MIN = 100;
@@ -117,7 +118,9 @@ async function executeSurely(args: ValidatedSubscriptionArgs): Promise<Execution
   const start = performance.now();
   for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
     // Loaders and plugins remember in the context, and a subscription lives long.
-    const result = await executeSubscriptionEvent({ ...args, contextValue: makeFresh() });
+    const contextValue = makeFresh();
+    const result = await executeSubscriptionEvent({ ...args, contextValue });
+    forgetScopes(contextValue);
     const error = result.errors?.find(isUnforeseen);
     if (!error) {
       const { cursor } = args.rootValue as { cursor?: string };

@@ -10,6 +10,7 @@ import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
 import { RequestError } from '../errors.ts';
 import { isIntrospection, parseWithinLimits } from '../graphql/cost-limit.ts';
+import { forgetScopes } from '../graphql/scope-cache.ts';
 import { toGraphqlError } from './present-errors.ts';
 
 /** Characters of documents that are kept parsed. */
@@ -53,7 +54,13 @@ export function limitOperations({ operationTimeoutMs, introspection }: Operation
         runInTime({
           timeoutMs: operationTimeoutMs,
           isMutation: getOperationAST(args.document, args.operationName)?.operation === 'mutation',
-          run: async (signal): Promise<ExecutionResult> => executeFn(Object.assign({}, args, { signal })),
+          run: async (signal): Promise<ExecutionResult> => {
+            try {
+              return await executeFn(Object.assign({}, args, { signal }));
+            } finally {
+              forgetScopes(args.contextValue as object);
+            }
+          },
         }),
       ),
   };

@@ -57,8 +57,7 @@ export class Announcer {
       return { announced: events, hasMore: range.hasMore };
     });
     if (announced > 0) {
-      signals.send('posthorn_jobs');
-      signals.send('posthorn_changes');
+      signals.send('posthorn_jobs', 'posthorn_changes');
     }
     return hasMore;
   }

@@ -182,8 +182,7 @@ export class Publisher {
   }
 
   #announce(groups: Group[], stored: Map<string, PublishedEvent>) {
-    this.#options.signals.send('posthorn_jobs');
-    this.#options.signals.send('posthorn_changes');
+    this.#options.signals.send('posthorn_jobs', 'posthorn_changes');
     for (const group of groups) {
       const published = group.events.map((event) => stored.get(event.id) as PublishedEvent);
       for (const one of published) this.#log(one);

@@ -35,10 +35,10 @@ const OUTGOING_ENDPOINT_COLUMNS = `
   e.rate_limit_per_second as "rateLimitPerSecond", e.client_certificate_sealed as "clientCertificateSealed",
   e.ca_certificate as "caCertificate", ${ENDPOINT_COLUMNS}, ${BACK_OFF_COLUMNS},
   exists (select 1 from lanes l where l.endpoint_id = e.id) as "hasLane",
-  array(
-    select s.sealed from endpoint_secrets s
+  array_to_json(array(
+    select encode(s.sealed, 'hex') from endpoint_secrets s
     where s.endpoint_id = e.id and (s.expires_at is null or s.expires_at > now()) order by s.created_at desc
-  ) as "secretsSealed"`;
+  )) as "secretsInHex"`;
 
 const OUTGOING_ENDPOINTS = 'endpoints e left join failure_streaks f on f.endpoint_id = e.id';
 
@@ -105,9 +105,14 @@ async function loadTogether(pool: Pool, deliveries: QueryConfig, endpoints: Quer
   const client = await pool.connect();
   try {
     const [found, common] = await Promise.all([client.query(deliveries), client.query(endpoints)]);
-    const byId = new Map(common.rows.map((row) => [row.endpointId, row]));
+    const byId = new Map(common.rows.map((row) => [row.endpointId, toEndpoint(row)]));
     return found.rows.map((row) => ({ ...row, ...byId.get(row.endpointId) }));
   } finally {
     client.release();
   }
+}
+
+/** Secrets come as JSON: `pg` takes 20 µs to read one of them in an array of bytes, and every batch reads those of all its endpoints. */
+function toEndpoint({ secretsInHex, ...row }: { secretsInHex: string[] }) {
+  return { ...row, secretsSealed: secretsInHex.map((hex) => Buffer.from(hex, 'hex')) };
 }

@@ -8,6 +8,7 @@ export type Signal = 'posthorn_jobs' | 'posthorn_changes';
 const SIGNALS: readonly Signal[] = ['posthorn_jobs', 'posthorn_changes'];
 /** There is one NOTIFY in this time at the most: its commit takes a lock that all notifying transactions share. */
 const NOTIFY_INTERVAL_MS = 10;
+const NOTIFY_SQL = 'select pg_notify(signal, $2) from unnest($1::text[]) as signal';
 const RECONNECT_MS_MIN = 100;
 const RECONNECT_MS_MAX = 5_000;
 const KEEP_ALIVE_MS = 10_000;
@@ -65,10 +66,15 @@ export class Signals {
     return () => this.#listeners.get(signal)?.delete(listener);
   }
 
-  /** Wakes listeners here at once, and those of other processes too, unless they were woken just before. */
-  send(signal: Signal): void {
-    this.#wake(signal);
-    this.#pending.add(signal);
+  /**
+   * Wakes listeners here at once, and those of other processes too, unless they were woken just before. Signals that
+   * are sent together go out as one statement.
+   */
+  send(...signals: Signal[]): void {
+    for (const signal of signals) {
+      this.#wake(signal);
+      this.#pending.add(signal);
+    }
     if (!this.#notifyTimer) this.#notify();
   }
 
@@ -83,7 +89,7 @@ export class Signals {
     const signals = [...this.#pending];
     this.#pending.clear();
     this.#options.pool
-      .query('select pg_notify(signal, $2) from unnest($1::text[]) as signal', [signals, this.#sender])
+      .query({ name: 'notify', text: NOTIFY_SQL, values: [signals, this.#sender] })
       .catch((error: Error) => this.#options.log.warn({ error: error.message }, 'signals.notify_failed'));
   }
 
