@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Tenant, useTestBed } from './support/posthorn.ts';
+import { type Tenant, until, useTestBed } from './support/posthorn.ts';
 import { useReceiver } from './support/receiver.ts';
 
 const bed = useTestBed();
@@ -137,14 +137,22 @@ describe('an event for one endpoint', () => {
     });
   });
 
-  it('is sent again by retryEvent to all that take its type', async () => {
+  it('is sent again to that one alone, and to another only by its name', async () => {
     const { event } = await publish({ endpointId: ids.other });
-    const retried = await bed.ask(
-      `mutation ($id: ID!) { retryEvent(input: { eventId: $id }) { ... on RetryEventPayload { deliveries { endpoint { id } } } } }`,
-      { id: event.id },
-      tenant,
-    );
-    expect(retried.deliveries).toEqual([{ endpoint: { id: ids.wanting } }]);
+    const id = event.deliveries.edges[0].node.id;
+    const statusOf = () => bed.ask(`query ($id: ID!) { delivery(id: $id) { status } }`, { id }, tenant);
+    await until(async () => (await statusOf()).status === 'DELIVERED', 'the first delivery');
+    const retry = async (endpointId?: string) => {
+      const { deliveries } = await bed.ask(
+        `mutation ($input: RetryEventInput!) { retryEvent(input: $input) {
+          ... on RetryEventPayload { deliveries { endpoint { id } } } } }`,
+        { input: { eventId: event.id, endpointId } },
+        tenant,
+      );
+      return deliveries.map(({ endpoint }: { endpoint: { id: string } }) => endpoint.id);
+    };
+    expect(await retry()).toEqual([ids.other]);
+    expect(await retry(ids.wanting)).toEqual([ids.wanting]);
   });
 });
 

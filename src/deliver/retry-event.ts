@@ -13,7 +13,7 @@ const NO_ENDPOINT = 'There is no endpoint with this ID.';
 
 export interface RetryEventInput {
   eventId: string;
-  /** Left out: every active endpoint that the event matches today. */
+  /** Left out: every active endpoint that the event matches today, or the one that it was published for. */
   endpointId?: string | null;
 }
 
@@ -65,12 +65,31 @@ async function findEvent(client: ClientBase, tenant: Tenant, eventId: string): P
 }
 
 async function retryToAll(client: ClientBase, options: DeliveryChangerOptions, event: EventToRetry) {
+  const targets = await findTargets(client, event.id);
+  if (targets !== null) {
+    const retried = await retryDeliveriesOf(client, options, { eventId: event.id, endpointIds: targets });
+    return retried.map((delivery) => delivery.id);
+  }
   const matched = await findTakers(client, event);
   const active = matched.filter((endpoint) => endpoint.endpointStatus === 'ACTIVE');
   const created = await addDeliveries(client, options, { event, endpoints: active });
   const endpointIds = active.map((endpoint) => endpoint.endpointId);
   const retried = await retryDeliveriesOf(client, options, { eventId: event.id, endpointIds });
   return [...retried.map((delivery) => delivery.id), ...created];
+}
+
+/**
+ * Endpoints that an event was sent to which was published for one endpoint: it goes to no others unless they are named. Its
+ * first delivery has no route.
+ *
+ * @returns null: it was published for all that take its type
+ */
+async function findTargets(client: ClientBase, eventId: string): Promise<string[] | null> {
+  const { rows } = await client.query<{ id: string; isNamed: boolean }>(
+    'select endpoint_id as id, route_id is null as "isNamed" from deliveries where event_id = $1',
+    [eventId],
+  );
+  return rows.some(({ isNamed }) => isNamed) ? rows.map(({ id }) => id) : null;
 }
 
 async function retryToOne(

@@ -126,7 +126,7 @@ const RetryEventInput = builder.inputType('RetryEventInput', {
     eventId: t.id({ required: true, description: 'The event to send again.' }),
     endpointId: t.id({
       description:
-        'The one endpoint to send it to. Left out: every active endpoint that the event matches today, also those added since it was published.',
+        'The one endpoint to send it to. Left out: every active endpoint that the event matches today, also those added since it was published; an event that was published for one endpoint goes to that one.',
     }),
   }),
 });

@@ -322,7 +322,7 @@ export type RetryDeliveryInput = {
 
 /** What `retryEvent` takes. */
 export type RetryEventInput = {
-  /** The one endpoint to send it to. Left out: every active endpoint that the event matches today, also those added since it was published. */
+  /** The one endpoint to send it to. Left out: every active endpoint that the event matches today, also those added since it was published; an event that was published for one endpoint goes to that one. */
   endpointId?: string | null | undefined;
   /** The event to send again. */
   eventId: string;
