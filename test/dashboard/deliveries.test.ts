@@ -133,6 +133,7 @@ describe.runIf(HAS_BROWSER)('the list of deliveries', () => {
       await scroller.evaluate((element) => element.scrollTo(0, element.scrollHeight));
       return (await page.locator('table').getAttribute('aria-rowcount')) === '2001';
     }, 'all rows to be loaded');
+    await scroller.evaluate((element) => element.scrollTo(0, element.scrollHeight));
     await page.locator('tr[aria-rowindex="2001"]').waitFor();
     expect(await rows(page).count()).toBeLessThan(100);
   });
@@ -156,6 +157,35 @@ describe.runIf(HAS_BROWSER)('the list of deliveries', () => {
     await page.keyboard.press('j');
     await page.keyboard.press('Enter');
     await page.waitForURL(`**/deliveries/${older}`);
+  });
+
+  it('counts a key that is held down once, and leaves Enter to what it stands on', async () => {
+    receiver.answer = () => ({ status: 200 });
+    await createEndpoint('/good', ['thing.*']);
+    const [id = ''] = await publish('thing.happened');
+    await bed.ask(`{ viewer { kind } }`, {}, { key });
+    const page = await openPage({ key, path: '/deliveries' });
+    await row(page, id).getByText('Delivered').waitFor();
+    await page.keyboard.press('j');
+    for (let count = 0; count < 10; count += 1) await page.keyboard.down('r');
+    await page.keyboard.up('r');
+    await until(() => receiver.requests.length === 2, 'the retry');
+    await page.keyboard.press('x');
+    await page.keyboard.press('r');
+    await page.getByRole('dialog').getByText('Retry 1 delivery?').waitFor();
+    await page.keyboard.press('Enter');
+    await page.getByText('Retried 1 delivery.').waitFor();
+    expect(new URL(page.url()).pathname).toBe('/deliveries');
+    await until(() => receiver.requests.length === 3, 'the second retry');
+  });
+
+  it('lists nothing by filters that it does not understand, and says so', async () => {
+    await createEndpoint('/good', ['thing.*']);
+    await publish('thing.happened');
+    const page = await openPage({ key, path: '/deliveries?status=FAILEDD&response=5xx' });
+    await page.getByText('There is no status FAILEDD.').waitFor();
+    await page.getByText('not 5xx').waitFor();
+    expect(await rows(page).count()).toBe(0);
   });
 
   it('is searched from anywhere with /', async () => {
@@ -229,6 +259,38 @@ describe.runIf(HAS_BROWSER)('one delivery', () => {
     expect(again?.body).toEqual(first?.body);
     expect(again?.headers['webhook-signature']).toBe(first?.headers['webhook-signature']);
     expect(again?.path).toBe(first?.path);
+  });
+
+  it.each(['@/etc/hostname', '{"a":"[1-3]{x,y}"}', "it's $(touch /tmp/never) `no` \\\\"])(
+    'has a curl command that sends nothing but its body: %s',
+    async (body) => {
+      receiver.answer = () => ({ status: 200 });
+      await bed.createEndpoint({ url: receiver.url('/odd?x=[1-3]'), name: 'odd', eventTypes: ['odd.*'] });
+      const { deliveryIds } = await bed.publish({ type: 'odd.body', body });
+      const [id = ''] = deliveryIds;
+      await bed.waitForStatus(id, 'DELIVERED');
+      const page = await openPage({ path: `/deliveries/${id}` });
+      const command = await page.getByRole('region', { name: 'curl command' }).innerText();
+      const before = receiver.requests.length;
+      await promisify(execFile)('sh', ['-c', `${command} -sS`]);
+      expect(receiver.requests.slice(before).map((request) => request.body.toString())).toEqual([body]);
+      await bed.ask(`mutation ($id: ID!) { deleteEndpoint(input: { endpointId: $id }) { __typename } }`, {
+        id: (await bed.ask(`query ($id: ID!) { delivery(id: $id) { endpoint { id } } }`, { id })).endpoint.id,
+      });
+    },
+  );
+
+  it('whose body would act on a terminal has no curl command', async () => {
+    await bed.createEndpoint({ url: receiver.url('/esc'), name: 'esc', eventTypes: ['esc.*'] });
+    const { deliveryIds } = await bed.publish({ type: 'esc.body', body: '\u001b[201~reboot' });
+    const page = await openPage({ path: `/deliveries/${deliveryIds[0]}` });
+    await page.getByText('no command line can hold them safely').waitFor();
+  });
+
+  it('shows an answer that is nested without end as the text it is', async () => {
+    const { id } = await deliver({ status: 500, body: '['.repeat(2_000) + ']'.repeat(2_000) }, '/deep');
+    const page = await openPage({ path: `/deliveries/${id}` });
+    await page.getByRole('region', { name: 'Response body' }).getByText('[[[[').waitFor();
   });
 
   it('is retried with a button and with r, and shows the attempt as it is made', async () => {

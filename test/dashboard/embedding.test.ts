@@ -78,6 +78,28 @@ describe.runIf(HAS_BROWSER)('a view in a frame of another product', () => {
     await page.frameLocator('iframe').getByRole('link', { name: 'own.thing' }).first().waitFor();
   });
 
+  it('that gets the token of another endpoint shows that one, and nothing more of the first', async () => {
+    const product = await serveProduct();
+    const posthorn = await bed.startProcess({ embedOrigins: [product.url] });
+    const one = await createOwn();
+    const two = await bed.createEndpoint({ url: receiver.url('/two'), name: 'two', eventTypes: ['two.*'] });
+    const { token } = await bed.ask(MAKE_TOKEN, { id: two.id });
+    product.frame = `${posthorn.url}/embed/deliveries#token=${one.token}`;
+    const page = await openPage({ key: null, path: product.url });
+    const frame = page.frameLocator('iframe');
+    await frame.getByRole('link', { name: 'own.thing' }).first().waitFor();
+    await frame.getByTestId('connection').getByText('Live').waitFor();
+    await page.evaluate((token) => {
+      const { contentWindow } = document.querySelector('iframe') as HTMLIFrameElement;
+      contentWindow?.postMessage({ type: 'posthorn.token', token }, '*');
+    }, token);
+    await frame.getByText('No deliveries').waitFor();
+    await bed.publish({ type: 'own.secret' });
+    await bed.publish({ type: 'two.thing' });
+    await frame.getByRole('link', { name: 'two.thing' }).waitFor();
+    expect(await frame.getByText('own.').count()).toBe(0);
+  });
+
   it('is not shown where the operator allows no origin, nor to other origins', async () => {
     const other = await bed.startProcess({ embedOrigins: ['https://product.example.com'] });
     for (const [url, allowed] of [

@@ -17,6 +17,14 @@ describe.runIf(HAS_BROWSER)('signing in to the dashboard', () => {
     expect(await page.getByRole('button', { name: 'Create an endpoint' }).count()).toBe(0);
   });
 
+  it('says what a key lacks that may not look, and shows it what it may', async () => {
+    const tenant = await bed.createTenant('keys-only', ['API_KEYS_MANAGE']);
+    const page = await openPage({ key: tenant.key });
+    await page.getByText('It lacks the scope DELIVERIES_READ').waitFor();
+    await page.getByRole('main').getByRole('link', { name: 'settings' }).click();
+    await page.getByRole('heading', { name: 'API keys of production' }).waitFor();
+  });
+
   it('says what is wrong with a key, and stays', async () => {
     const page = await openPage({ key: null });
     await page.getByRole('button', { name: 'Sign in' }).click();
