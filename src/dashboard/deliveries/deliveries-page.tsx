@@ -2,8 +2,9 @@ import { Alert, Button, Group, Paper, Stack } from '@mantine/core';
 import { useDisclosure, useMediaQuery } from '@mantine/hooks';
 import { IconFilter } from '@tabler/icons-react';
 import { useMemo } from 'react';
-import { Link, useSearchParams } from 'wouter';
+import { Link } from 'wouter';
 import { PageTitle } from '../elements/page-title.tsx';
+import { useFilters } from '../elements/use-filters.ts';
 import { readDeliveryFilter } from './delivery-filter.ts';
 import { DeliveryTable } from './delivery-table.tsx';
 import { FilterBar } from './filter-bar.tsx';
@@ -11,7 +12,8 @@ import { NoDeliveries } from './no-deliveries.tsx';
 
 /** All deliveries, live, with filters that stand in the address. */
 export default function DeliveriesPage() {
-  const [params, setParams] = useSearchParams();
+  const filters = useFilters();
+  const { params } = filters;
   const { filter, faults } = useMemo(() => readDeliveryFilter(params), [params]);
   const isNarrow = useMediaQuery('(max-width: 48em)');
   const [isOpen, { toggle }] = useDisclosure();
@@ -32,7 +34,7 @@ export default function DeliveriesPage() {
           </Button>
         )}
       </Group>
-      {(!isNarrow || isOpen) && <FilterBar params={params} setParams={setParams} />}
+      {(!isNarrow || isOpen) && <FilterBar filters={filters} />}
       {faults.length > 0 ? (
         <Alert color="red" variant="outline" title="These filters are not understood" role="alert">
           {faults.join(' ')}

@@ -1,3 +1,4 @@
+import { readList } from '../elements/use-filters.ts';
 import type { DeliveryFilter, DeliveryRowFragment, DeliveryStatus } from '../generated/documents.ts';
 
 export const DELIVERY_STATUSES: DeliveryStatus[] = [
@@ -10,12 +11,6 @@ export const DELIVERY_STATUSES: DeliveryStatus[] = [
   'SKIPPED',
 ];
 
-/** A list in the address: `status=FAILED,RETRYING`. */
-const readList = (text: string | null): string[] | undefined => {
-  const parts = text?.split(',').filter((part) => part !== '') ?? [];
-  return parts.length > 0 ? parts : undefined;
-};
-
 const readTime = (text: string | null): string | undefined =>
   text !== null && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : undefined;
 
@@ -27,20 +22,21 @@ export interface ReadFilter {
 
 /** The filter that an address says. */
 export function readDeliveryFilter(params: URLSearchParams): ReadFilter {
-  const statuses = readList(params.get('status'));
+  const statuses = readList(params, 'status');
+  const eventTypes = readList(params, 'type');
   const response = params.get('response');
   const filter: DeliveryFilter = {
-    statuses: statuses as DeliveryStatus[] | undefined,
+    statuses: statuses.length > 0 ? (statuses as DeliveryStatus[]) : undefined,
     endpointId: params.get('endpoint') || undefined,
     eventId: params.get('event') || undefined,
-    eventTypes: readList(params.get('type')),
+    eventTypes: eventTypes.length > 0 ? eventTypes : undefined,
     sourceKey: params.get('sourceKey') || undefined,
     responseStatus: response ? Number(response) : undefined,
     createdAfter: readTime(params.get('from')),
     createdBefore: readTime(params.get('to')),
   };
   const faults = [
-    ...(statuses ?? [])
+    ...statuses
       .filter((status) => !(DELIVERY_STATUSES as string[]).includes(status))
       .map((status) => `There is no status ${status}.`),
     ...(response && !/^[1-5]\d\d$/.test(response) ? [`An answer is a status from 100 to 599, not ${response}.`] : []),

@@ -1,6 +1,7 @@
 import { Button, Group, Modal, Stack } from '@mantine/core';
 import { useState } from 'react';
 import { useLocation } from 'wouter';
+import { FormButtons } from '../elements/form-buttons.tsx';
 import { tellFault } from '../elements/notices.tsx';
 import { SecretNotice, whileOpen } from '../elements/secret-notice.tsx';
 import { CreateEndpointDocument } from '../generated/documents.ts';
@@ -40,14 +41,7 @@ export function CreateEndpointModal({ onClose }: { onClose: () => void }) {
     <Modal opened onClose={onClose} title="Create an endpoint" size="lg" {...whileOpen(isBusy)}>
       <form onSubmit={create} noValidate>
         <EndpointFields form={form} headerNames={[]} />
-        <Group justify="flex-end" mt="md">
-          <Button variant="default" onClick={onClose}>
-            Back
-          </Button>
-          <Button type="submit" loading={isBusy}>
-            Create
-          </Button>
-        </Group>
+        <FormButtons verb="Create" isBusy={isBusy} onBack={onClose} />
       </form>
     </Modal>
   );

@@ -1,12 +1,13 @@
-import { Button, Group, MultiSelect, Paper, Stack, Table, TagsInput, Text, TextInput } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
+import { Button, Group, Paper, Stack, Table, Text } from '@mantine/core';
 import { IconBroadcast, IconPlus } from '@tabler/icons-react';
-import { useMemo, useState } from 'react';
-import { Link, useLocation, useSearchParams } from 'wouter';
+import { useMemo } from 'react';
+import { Link, useLocation } from 'wouter';
+import { StatusFilter, TextFilter, TextsFilter } from '../elements/filter-fields.tsx';
 import { EmptyState, ErrorNotice, Loading } from '../elements/notices.tsx';
 import { PageTitle } from '../elements/page-title.tsx';
-import { labelOf, StatusBadge } from '../elements/status-badge.tsx';
+import { StatusBadge } from '../elements/status-badge.tsx';
 import { Ago } from '../elements/time.tsx';
+import { readList, useFilters } from '../elements/use-filters.ts';
 import { markRow, useRowKeys } from '../elements/use-row-keys.ts';
 import type { EventFilter, EventRowFragment, EventStatus } from '../generated/documents.ts';
 import { useMay } from '../session/session.tsx';
@@ -16,88 +17,43 @@ import { useEventList } from './use-event-list.ts';
 const STATUSES: EventStatus[] = ['PENDING', 'DELIVERED', 'FAILED', 'SKIPPED'];
 
 function readEventFilter(params: URLSearchParams): EventFilter {
-  const list = (name: string) => params.get(name)?.split(',').filter(Boolean) ?? [];
-  const statuses = list('status').filter((status): status is EventStatus => (STATUSES as string[]).includes(status));
+  const statuses = readList(params, 'status') as EventStatus[];
+  const types = readList(params, 'type');
+  const sourceKey = params.get('sourceKey');
   return {
-    ...(statuses.length > 0 && { statuses }),
-    ...(list('type').length > 0 && { types: list('type') }),
-    ...(params.get('sourceKey') && { sourceKey: params.get('sourceKey') }),
+    ...(statuses.length > 0 && { statuses: statuses.filter((status) => STATUSES.includes(status)) }),
+    ...(types.length > 0 && { types }),
+    ...(sourceKey && { sourceKey }),
   };
 }
 
 /** All events, newest first, and a way to publish one by hand. */
 export default function EventsPage() {
-  const [params, setParams] = useSearchParams();
+  const filters = useFilters();
+  const { params } = filters;
   const filter = useMemo(() => readEventFilter(params), [params]);
   const mayPublish = useMay('EVENTS_PUBLISH');
-  const set = (name: string, value: string | null) =>
-    setParams(
-      (now) => {
-        const next = new URLSearchParams(now);
-        if (value === null) next.delete(name);
-        else next.set(name, value);
-        return next;
-      },
-      { replace: true },
-    );
+  const publish = () => filters.set('publish', 'now');
   return (
     <Stack gap="sm">
       <Group justify="space-between">
         <PageTitle title="Events" />
         {mayPublish && (
-          <Button size="xs" leftSection={<IconPlus size={15} />} onClick={() => set('publish', '')}>
+          <Button size="xs" leftSection={<IconPlus size={15} />} onClick={publish}>
             Publish a test event
           </Button>
         )}
       </Group>
-      <Filters params={params} onSet={set} />
+      <Group gap="xs" align="flex-end" role="search" aria-label="Filter events">
+        <StatusFilter filters={filters} statuses={STATUSES} />
+        <TextsFilter filters={filters} name="type" label="Type" />
+        <TextFilter filters={filters} name="sourceKey" label="Source key" />
+      </Group>
       <Paper withBorder style={{ overflow: 'hidden' }}>
-        <EventTable filter={filter} onPublish={mayPublish ? () => set('publish', '') : null} />
+        <EventTable filter={filter} onPublish={mayPublish ? publish : null} />
       </Paper>
-      {params.has('publish') && mayPublish && <PublishModal onClose={() => set('publish', null)} />}
+      {params.has('publish') && mayPublish && <PublishModal onClose={() => filters.set('publish', null)} />}
     </Stack>
-  );
-}
-
-function Filters({ params, onSet }: { params: URLSearchParams; onSet: (name: string, value: string | null) => void }) {
-  const list = (name: string) => params.get(name)?.split(',').filter(Boolean) ?? [];
-  const [key, setKey] = useState<string | null>(null);
-  const settleKey = useDebouncedCallback((value: string) => {
-    onSet('sourceKey', value.trim() || null);
-    setKey(null);
-  }, 350);
-  return (
-    <Group gap="xs" align="flex-end" role="search" aria-label="Filter events">
-      <MultiSelect
-        size="xs"
-        label="Status"
-        placeholder={list('status').length === 0 ? 'Any' : undefined}
-        data={STATUSES.map((value) => ({ value, label: labelOf(value) }))}
-        value={list('status')}
-        onChange={(values) => onSet('status', values.join(',') || null)}
-        miw={130}
-        clearable
-      />
-      <TagsInput
-        size="xs"
-        label="Type"
-        placeholder={list('type').length === 0 ? 'Any' : undefined}
-        value={list('type')}
-        onChange={(values) => onSet('type', values.join(',') || null)}
-        miw={130}
-        clearable
-      />
-      <TextInput
-        size="xs"
-        label="Source key"
-        placeholder="Any"
-        value={key ?? params.get('sourceKey') ?? ''}
-        onChange={(event) => {
-          setKey(event.currentTarget.value);
-          settleKey(event.currentTarget.value);
-        }}
-      />
-    </Group>
   );
 }
 

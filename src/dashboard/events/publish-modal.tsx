@@ -1,8 +1,9 @@
-import { Button, Group, Modal, Select, Stack, Text, Textarea, TextInput } from '@mantine/core';
+import { Group, Modal, Select, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useState } from 'react';
 import { useQuery } from 'urql';
 import { useLocation } from 'wouter';
+import { FormButtons } from '../elements/form-buttons.tsx';
 import { tell, tellFault } from '../elements/notices.tsx';
 import { EndpointChoicesDocument, PublishEventDocument } from '../generated/documents.ts';
 import { perform } from '../graphql/perform.ts';
@@ -106,14 +107,7 @@ export function PublishModal({ endpointId, onClose }: PublishModalProps) {
           <Text size="xs" c="dimmed">
             It is a real event: its endpoints get it, signed, like any other.
           </Text>
-          <Group justify="flex-end">
-            <Button variant="default" onClick={onClose}>
-              Back
-            </Button>
-            <Button type="submit" loading={isBusy}>
-              Publish
-            </Button>
-          </Group>
+          <FormButtons verb="Publish" isBusy={isBusy} onBack={onClose} />
         </Stack>
       </form>
     </Modal>

@@ -1,6 +1,7 @@
 import { Button, Checkbox, Group, Modal, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useState } from 'react';
+import { FormButtons } from '../elements/form-buttons.tsx';
 import { tellFault } from '../elements/notices.tsx';
 import { SecretNotice, whileOpen } from '../elements/secret-notice.tsx';
 import { TimeField } from '../elements/time-field.tsx';
@@ -64,14 +65,7 @@ export function CreateKeyModal({ environmentId, onClose }: { environmentId: stri
               </Stack>
             </Checkbox.Group>
             <TimeField label="Ends" description="Left out: never" {...form.getInputProps('expiresAt')} />
-            <Group justify="flex-end">
-              <Button variant="default" onClick={onClose}>
-                Back
-              </Button>
-              <Button type="submit" loading={isBusy}>
-                Create
-              </Button>
-            </Group>
+            <FormButtons verb="Create" isBusy={isBusy} onBack={onClose} />
           </Stack>
         </form>
       )}

@@ -1,5 +1,6 @@
-import { Button, Group, Modal, Stack, TextInput } from '@mantine/core';
+import { Modal, Stack, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
+import { FormButtons } from '../elements/form-buttons.tsx';
 
 export interface NameModalProps {
   title: string;
@@ -34,14 +35,7 @@ export function NameModal({ title, onName, onClose }: NameModalProps) {
             onChange={(event) => setName(event.currentTarget.value)}
             data-autofocus
           />
-          <Group justify="flex-end">
-            <Button variant="default" onClick={onClose}>
-              Back
-            </Button>
-            <Button type="submit" loading={isBusy}>
-              Create
-            </Button>
-          </Group>
+          <FormButtons verb="Create" isBusy={isBusy} onBack={onClose} />
         </Stack>
       </form>
     </Modal>
