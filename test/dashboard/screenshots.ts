@@ -115,7 +115,7 @@ async function makeUpHistory() {
        array(select round(d * f)::int from unnest(durations) with ordinality as x(d, n) order by n)
      from (select distinct on (environment_id, endpoint_id) * from delivery_stats where resolution_seconds = 60
            order by environment_id, endpoint_id, published desc) s,
-       generate_series(2, $1::int) m, lateral (select 1.6 + 0.9 * sin(m / 7.0) + 0.5 * sin(m * 1.7) as f) g
+       generate_series(1, $1::int) m, lateral (select 1.6 + 0.9 * sin(m / 7.0) + 0.5 * sin(m * 1.7) as f) g
      on conflict do nothing`,
     [HISTORY_MINUTES],
   );
