@@ -68,6 +68,25 @@ describe.runIf(HAS_BROWSER)('a view in a frame of another product', () => {
     await frame.getByRole('heading', { name: 'own', exact: true }).waitFor();
   });
 
+  it('shows all endpoints of an organization to who has its token, and changes none', async () => {
+    const product = await serveProduct();
+    const posthorn = await bed.startProcess({ embedOrigins: [product.url] });
+    const tenant = await bed.createTenant('customer');
+    await bed.createEndpoint({ url: receiver.url('/theirs'), name: 'theirs' }, tenant);
+    const { token } = await bed.ask(
+      `mutation ($id: ID!) { createBrowserToken(input: { organizationId: $id }) {
+        ... on CreateBrowserTokenPayload { token } } }`,
+      { id: tenant.organizationId },
+    );
+    product.frame = `${posthorn.url}/embed/endpoints#token=${token}`;
+    const page = await openPage({ key: null, path: product.url });
+    const frame = page.frameLocator('iframe');
+    await frame.getByRole('link', { name: 'theirs' }).click();
+    await frame.getByRole('heading', { name: 'theirs' }).waitFor();
+    expect(await frame.getByRole('button', { name: /Pause|More|Send a test event/ }).count()).toBe(0);
+    expect(await frame.getByRole('tab', { name: 'Settings' }).count()).toBe(0);
+  });
+
   it('asks the page around it for a token, and goes on with it', async () => {
     const product = await serveProduct();
     const posthorn = await bed.startProcess({ embedOrigins: [product.url] });

@@ -38,6 +38,7 @@ const WARM_UP_MS = 500;
 const FLOW_MS_MAX = 20_000;
 /** Time for what killed workers had sent, to endpoints and to Postgres, to be taken. */
 const SETTLE_MS = 500;
+const SETTLE_LOOKS_MAX = 50;
 
 /** Everything that runs while a disaster strikes. */
 export class Scene {
@@ -86,9 +87,27 @@ export class Scene {
   /** Kills all workers at this moment, and starts them again. */
   async killWorkers(): Promise<void> {
     await Promise.all(this.of('worker').map((worker) => worker.kill()));
-    await sleep(SETTLE_MS);
+    await this.#waitUntilStill();
     await this.#noteUnrecorded();
     await Promise.all(this.of('worker').map((worker) => worker.start()));
+  }
+
+  /** What the dead had sent may still be on its way, to endpoints and to Postgres: on a busy machine for longer. */
+  async #waitUntilStill(): Promise<void> {
+    const count = async () => {
+      const seen = [...this.endpoints.seen.values()].reduce((sum, requests) => sum + requests.length, 0);
+      const [row] = await this.cluster.query<{ attempts: number }>(
+        'select count(*)::int as attempts from delivery_attempts',
+      );
+      return `${seen} ${row?.attempts}`;
+    };
+    let before = '';
+    for (let looks = 0; looks < SETTLE_LOOKS_MAX; looks += 1) {
+      await sleep(SETTLE_MS);
+      const now = await count();
+      if (now === before) return;
+      before = now;
+    }
   }
 
   /** While no worker lives, nothing is sent or recorded. */

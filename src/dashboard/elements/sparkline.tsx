@@ -1,34 +1,64 @@
+import 'uplot/dist/uPlot.min.css';
+import { Box } from '@mantine/core';
+import { useEffect, useRef } from 'react';
+import uPlot from 'uplot';
 import { TONES } from './status-badge.tsx';
 
 export interface SparklineProps {
   /** Of each stretch of time, oldest first. */
-  points: { attempts: number; failed: number; succeeded: number }[];
+  points: { attempts: number; succeeded: number }[];
+  /** What it shows, in words, for those who can't see it. */
   label: string;
 }
 
 const WIDTH = 120;
-const HEIGHT = 26;
+const HEIGHT = 28;
 
-/** Attempts over time as bars: what succeeded from below, what failed on top. */
+const bars = uPlot.paths.bars?.({ size: [0.8, 8], align: 1 });
+
+const OPTIONS: uPlot.Options = {
+  width: WIDTH,
+  height: HEIGHT,
+  padding: [1, 0, 0, 0],
+  legend: { show: false },
+  cursor: { show: false },
+  scales: { x: { time: false }, y: { range: (_, __, max) => [0, Math.max(max, 1)] } },
+  axes: [{ show: false }, { show: false }],
+  // What failed shows above what succeeded, which is drawn over it.
+  series: [
+    {},
+    { paths: bars, fill: TONES.bad, width: 0, points: { show: false } },
+    { paths: bars, fill: TONES.good, width: 0, points: { show: false } },
+  ],
+};
+
+const toData = (points: SparklineProps['points']): uPlot.AlignedData => [
+  points.map((_, index) => index),
+  points.map(({ attempts }) => attempts),
+  points.map(({ succeeded }) => succeeded),
+];
+
+/** Attempts over time as bars: what succeeded, and what failed on top. */
 export function Sparkline({ points, label }: SparklineProps) {
-  const highest = Math.max(1, ...points.map(({ attempts }) => attempts));
-  const step = WIDTH / Math.max(points.length, 1);
-  const scale = (count: number) => (count === 0 ? 0 : Math.max(1.5, (count / highest) * (HEIGHT - 1)));
+  const place = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const latest = useRef(points);
+  latest.current = points;
+  useEffect(() => {
+    if (!place.current) return;
+    const made = new uPlot(OPTIONS, toData(latest.current), place.current);
+    plot.current = made;
+    return () => made.destroy();
+  }, []);
+  useEffect(() => plot.current?.setData(toData(points)), [points]);
   return (
-    <svg width={WIDTH} height={HEIGHT} role="img" aria-label={label} viewBox={`0 0 ${WIDTH} ${HEIGHT}`}>
-      <line x1="0" x2={WIDTH} y1={HEIGHT - 0.5} y2={HEIGHT - 0.5} stroke="currentColor" opacity="0.2" />
-      {points.map(({ failed, succeeded }, index) => {
-        const good = scale(succeeded);
-        const bad = scale(failed);
-        const bar = { x: index * step + 0.5, width: Math.max(step - 1, 1) };
-        return (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a bar is its place
-          <g key={index}>
-            <rect {...bar} y={HEIGHT - good} height={good} fill={TONES.good} />
-            <rect {...bar} y={HEIGHT - good - bad} height={bad} fill={TONES.bad} />
-          </g>
-        );
-      })}
-    </svg>
+    <Box
+      ref={place}
+      role="img"
+      aria-label={label}
+      w={WIDTH}
+      h={HEIGHT}
+      style={{ borderBottom: '1px solid var(--mantine-color-default-border)' }}
+    />
   );
 }

@@ -165,10 +165,10 @@ function EndpointTable({ rows }: { rows: Endpoint[] }) {
 
 function EndpointRow({ row, isChosen }: { row: Endpoint; isChosen: boolean }) {
   const { id, name, url, eventTypes, health, stats } = row;
-  const points = stats.buckets.map(({ attempts, successRatio }) => {
-    const succeeded = Math.round((successRatio ?? 0) * attempts);
-    return { attempts, succeeded, failed: attempts - succeeded };
-  });
+  const points = stats.buckets.map(({ attempts, successRatio }) => ({
+    attempts,
+    succeeded: Math.round((successRatio ?? 0) * attempts),
+  }));
   return (
     <Table.Tr {...markRow(isChosen)}>
       <Table.Td>
