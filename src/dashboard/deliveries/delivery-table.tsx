@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useRef, useState } from 'react';
+import { type ReactNode, useRef, useState } from 'react';
 import { useLocation } from 'wouter';
 import { Loading, tell, tellFault } from '../elements/notices.tsx';
 import { useRowKeys } from '../elements/use-row-keys.ts';
@@ -112,7 +112,6 @@ const noteOf = (action: BulkAction, { statuses }: DeliveryFilter): string | null
 /** Retries one delivery. Asking for one again that is on its way does nothing. */
 function useRetry() {
   const underWay = useRef(new Set<string>());
-  useEffect(() => () => underWay.current.clear(), []);
   return async ({ id, event, notRetryableReason }: DeliveryRowFragment) => {
     if (notRetryableReason) return tellFault(NOT_RETRYABLE[notRetryableReason]);
     if (underWay.current.has(id)) return;
