@@ -24,6 +24,7 @@ import { Publisher } from './publish/publisher.ts';
 import { DeliveryQueue } from './queue/delivery-queue.ts';
 import { checkEncryptionKey } from './storage/check-encryption-key.ts';
 import { openDatabase, openPool } from './storage/database.ts';
+import { OutgoingReader } from './storage/load-outgoing.ts';
 import { migrate } from './storage/migrate.ts';
 import { readEndpointHealth } from './storage/read-endpoint-health.ts';
 import { readLiveCounts } from './storage/read-live-counts.ts';
@@ -106,10 +107,11 @@ async function startParts(
     });
     stops.push(() => sender.close());
     const recorder = new Recorder({ ...deliveries, log, disableAfterMs: config.disableFailingAfterMs });
+    const outgoing = new OutgoingReader(pool);
     const courier = new Courier({ sender, recorder, log });
     const parts = [
-      new Dispatcher({ ...deliveries, courier, log }),
-      new LaneRunner({ pool, courier, signals, log }),
+      new Dispatcher({ outgoing, queue, courier, signals, log }),
+      new LaneRunner({ pool, outgoing, courier, signals, log }),
       new Scheduler({ ...deliveries, log }),
       new Retention({ pool, log, retentionDays: config.retentionDays }),
       new StatsKeeper({ pool, log }),

@@ -6,8 +6,12 @@ const RETRY_MS_MAX = 5_000;
 export interface PollLoopOptions {
   /** For log lines. */
   name: string;
-  /** Longest time between two turns. */
+  /** Longest time between two turns, where they are short. */
   pollMs: number;
+  /** Share of the time that turns may take: after a longer one the loop rests for longer than `pollMs`. @default 1 */
+  share?: number;
+  /** But no longer than this. @default as long as the share asks for */
+  restMsMax?: number;
   log: Log;
   /** One piece of work. @returns whether there may be more at once */
   turn: () => Promise<boolean>;
@@ -52,9 +56,10 @@ export class PollLoop {
     while (!this.#isStopped) {
       this.#isWoken = false;
       try {
+        const startedAt = performance.now();
         const hasMore = await this.#options.turn();
         retryMs = RETRY_MS_MIN;
-        if (!hasMore && !this.#isWoken) await this.#wait(this.#options.pollMs);
+        if (!hasMore && !this.#isWoken) await this.#wait(this.#restMs(performance.now() - startedAt));
       } catch (error) {
         const { log, name } = this.#options;
         log.error({ loop: name, error: (error as Error).message, retryInMs: retryMs }, 'loop.failed');
@@ -62,6 +67,11 @@ export class PollLoop {
         retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
       }
     }
+  }
+
+  #restMs(turnMs: number): number {
+    const { pollMs, share = 1, restMsMax = Number.POSITIVE_INFINITY } = this.#options;
+    return Math.max(pollMs, Math.min(turnMs / share - turnMs, restMsMax));
   }
 
   async #wait(ms: number) {

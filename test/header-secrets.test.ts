@@ -69,7 +69,7 @@ async function sendTo(url: string, api: string, update = false) {
     headers,
     eventTypes: [type],
     secret: SIGNING_SECRET,
-    timeoutMs: 500,
+    timeoutMs: 2_000,
     retryPolicy: { maxRetries: 0 },
   };
   const { id } = await bed.createEndpoint(input, { url: api });

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { transition } from '../domain/delivery.ts';
 import { encodeId } from '../domain/ids.ts';
 import type { Log } from '../log.ts';
@@ -9,6 +10,8 @@ import { makeAttemptTransition } from './attempt.ts';
 import type { Recorder } from './recorder.ts';
 import type { Sender, SendResult } from './sender.ts';
 
+/** Logs of endpoints that are kept at hand. */
+const LOGS_MAX = 4_096;
 const GONE_REASON = 'The endpoint answered 410 Gone.';
 
 export interface CourierOptions {
@@ -20,6 +23,8 @@ export interface CourierOptions {
 /** Carries one delivery from its lane to its record: what the shared lane and the endpoints' own lanes have in common. */
 export class Courier {
   readonly #options: CourierOptions;
+  /** With what each line of an endpoint's attempts has in common, so that it need not be written anew. */
+  readonly #logs = new LRUCache<string, Log>({ max: LOGS_MAX });
   #isAbandoned = false;
 
   constructor(options: CourierOptions) {
@@ -76,12 +81,10 @@ export class Courier {
     delivery: OutgoingDelivery,
     { result, status, saved }: { result: SendResult; status: string; saved: SavedTransition | null },
   ) {
-    this.#options.log.info(
+    this.#logOf(delivery).info(
       {
         deliveryId: encodeId('Delivery', delivery.id),
-        eventId: encodeId('Event', delivery.eventId),
-        endpointId: encodeId('Endpoint', delivery.endpointId),
-        environmentId: encodeId('Environment', delivery.environmentId),
+        eventId: result.requestHeaders['webhook-id'],
         eventType: delivery.eventType,
         trigger: delivery.queuedTrigger,
         number: saved?.attemptCount,
@@ -92,5 +95,16 @@ export class Courier {
       },
       'delivery.attempted',
     );
+  }
+
+  #logOf({ endpointId, environmentId }: OutgoingDelivery): Log {
+    const known = this.#logs.get(endpointId);
+    if (known) return known;
+    const log = this.#options.log.child({
+      endpointId: encodeId('Endpoint', endpointId),
+      environmentId: encodeId('Environment', environmentId),
+    });
+    this.#logs.set(endpointId, log);
+    return log;
   }
 }

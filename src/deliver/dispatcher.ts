@@ -1,9 +1,8 @@
 import DataLoader from 'dataloader';
-import type { Pool } from 'pg';
 import type { Log } from '../log.ts';
 import { PollLoop } from '../poll-loop.ts';
 import { type DeliveryJob, type DeliveryQueue, type JobClaim, TOUCH_INTERVAL_MS } from '../queue/delivery-queue.ts';
-import { loadOutgoing, type OutgoingDelivery } from '../storage/load-outgoing.ts';
+import type { OutgoingDelivery, OutgoingReader } from '../storage/load-outgoing.ts';
 import type { Signals } from '../storage/signals.ts';
 import type { Courier } from './courier.ts';
 
@@ -25,7 +24,7 @@ const PATIENCE_MS = 1_000;
 const POLL_MS = 1_000;
 
 export interface DispatcherOptions {
-  pool: Pool;
+  outgoing: OutgoingReader;
   queue: DeliveryQueue;
   courier: Courier;
   signals: Signals;
@@ -134,7 +133,7 @@ export class Dispatcher {
 
   /** @returns in the order of the IDs; undefined where there is none */
   async #load(ids: readonly string[]): Promise<(OutgoingDelivery | undefined)[]> {
-    const rows = new Map((await loadOutgoing(this.#options.pool, [...ids])).map((row) => [row.id, row]));
+    const rows = new Map((await this.#options.outgoing.load(ids)).map((row) => [row.id, row]));
     return ids.map((id) => rows.get(id));
   }
 

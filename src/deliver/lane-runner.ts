@@ -15,7 +15,7 @@ import {
   saveLaneSlots,
   takeLanes,
 } from '../storage/lanes.ts';
-import { loadLane, type OutgoingDelivery } from '../storage/load-outgoing.ts';
+import type { OutgoingDelivery, OutgoingReader } from '../storage/load-outgoing.ts';
 import type { Signals } from '../storage/signals.ts';
 import { inTransaction } from '../storage/transaction.ts';
 import type { Courier } from './courier.ts';
@@ -41,6 +41,7 @@ const REST_MS = 500;
 
 export interface LaneRunnerOptions {
   pool: Pool;
+  outgoing: OutgoingReader;
   courier: Courier;
   signals: Signals;
   log: Log;
@@ -206,7 +207,7 @@ export class LaneRunner {
     const limit = lane.mustSort ? LOAD_MAX : Math.min(cap - lane.inFlight.size, slotsOf(lane), LOAD_MAX);
     if (limit <= 0) return;
     const except = [...lane.inFlight.keys()];
-    const deliveries = await loadLane(this.#options.pool, { endpointId: lane.endpointId, except, limit });
+    const deliveries = await this.#options.outgoing.loadLane({ endpointId: lane.endpointId, except, limit });
     if (deliveries.length > 0) await this.#take(lane, deliveries);
     else lane.hasWork = false;
   }

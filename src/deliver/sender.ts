@@ -15,8 +15,8 @@ import { type Answer, exchange } from './exchange.ts';
 import { hideValues } from './hide-values.ts';
 import { keepResponseBody } from './response-body.ts';
 
-/** Secrets, headers and addresses that are kept at hand, so that they need not be unsealed and read for every attempt. */
-const AT_HAND_MAX = 10_000;
+/** URLs that are kept at hand, so that they need not be read for every attempt. */
+const TARGETS_MAX = 10_000;
 /** Status 410: the endpoint is gone for good, RFC 9110 section 15.5.11. */
 const STATUS_GONE = 410;
 /** `Retry-After` means something with 429 (RFC 6585 section 4) and 503 (RFC 9110 section 15.6.4). */
@@ -51,9 +51,9 @@ export interface SenderOptions {
 export class Sender {
   readonly #options: SenderOptions;
   readonly #connections: Connections;
-  readonly #signingKeys = new LRUCache<string, KeyObject>({ max: AT_HAND_MAX });
-  readonly #ownHeaders = new LRUCache<string, Record<string, string>>({ max: AT_HAND_MAX });
-  readonly #targets = new LRUCache<string, Target>({ max: AT_HAND_MAX });
+  readonly #signingKeys = new WeakMap<Buffer, KeyObject>();
+  readonly #ownHeaders = new WeakMap<Buffer, Record<string, string>>();
+  readonly #targets = new LRUCache<string, Target>({ max: TARGETS_MAX });
 
   constructor(options: SenderOptions) {
     this.#options = options;
@@ -134,13 +134,12 @@ export class Sender {
   }
 }
 
-/** What was unsealed before, by the sealed bytes: another value has other bytes, so it can't be stale. */
-function remember<T extends object>(cache: LRUCache<string, T>, sealed: Buffer, open: () => T): T {
-  const key = sealed.toString('latin1');
-  const known = cache.get(key);
-  if (known) return known;
+/** What was unsealed before, for as long as the sealed bytes are kept at hand. */
+function remember<T extends object>(known: WeakMap<Buffer, T>, sealed: Buffer, open: () => T): T {
+  const before = known.get(sealed);
+  if (before) return before;
   const opened = open();
-  cache.set(key, opened);
+  known.set(sealed, opened);
   return opened;
 }
 

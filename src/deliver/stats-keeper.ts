@@ -5,10 +5,13 @@ import { countChanges } from '../storage/count-changes.ts';
 import { hasUnread, moveLogPosition, takeLogPosition } from '../storage/log-position.ts';
 import { inTransaction } from '../storage/transaction.ts';
 
-/** Statistics are so far behind what happened, or a little more. */
+/** Statistics are so far behind what happened, or a little more, where few endpoints are busy. */
 const POLL_MS = 1_000;
+/** A turn takes as long as there are busy endpoints: with a thousand, 150 ms or so. So it rests for longer then. */
+const SHARE = 0.05;
+const REST_MS_MAX = 5_000;
 /** Changes of one transaction, and publications. */
-const ROWS_MAX = 20_000;
+const ROWS_MAX = 50_000;
 
 export interface StatsKeeperOptions {
   pool: Pool;
@@ -25,7 +28,14 @@ export class StatsKeeper {
 
   constructor({ pool, log }: StatsKeeperOptions) {
     this.#pool = pool;
-    this.#loop = new PollLoop({ name: 'stats-keeper', pollMs: POLL_MS, log, turn: () => this.#turn() });
+    this.#loop = new PollLoop({
+      name: 'stats-keeper',
+      pollMs: POLL_MS,
+      share: SHARE,
+      restMsMax: REST_MS_MAX,
+      log,
+      turn: () => this.#turn(),
+    });
   }
 
   start(): void {

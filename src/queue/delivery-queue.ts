@@ -1,4 +1,4 @@
-import type { ClientBase, Pool } from 'pg';
+import type { ClientBase, CustomTypesConfig, Pool } from 'pg';
 import { PgBoss } from 'pg-boss';
 import type { Log } from '../log.ts';
 
@@ -24,8 +24,10 @@ const EXPIRE_SECONDS = 3_600;
  * thousands of jobs at once, is planned with wrong numbers until autovacuum comes by, which may be a minute.
  */
 const FETCH_SLOW_MS = 10;
-/** Statistics are taken no more often than this. */
+/** Statistics are looked at no more often than this. */
 const ANALYZE_INTERVAL_MS = 10_000;
+/** They are taken anew when so many rows changed since, and more than there were: a fetch may be slow for other reasons. */
+const ANALYZE_CHANGES_MIN = 1_000;
 
 /** What a job says: which delivery, and under which plan it was queued. */
 export interface DeliveryJobData {
@@ -129,7 +131,8 @@ export class DeliveryQueue {
 
   /** Ends jobs within a transaction, by deleting them: what was done stands in the delivery and its attempts. */
   async finish(client: ClientBase, claims: JobClaim[]): Promise<void> {
-    if (claims.length > 0) await this.#boss.deleteJob(QUEUE, claims, { db: asDatabase(client, 'finish-jobs') });
+    if (claims.length > 0)
+      await this.#boss.deleteJob(QUEUE, claims, { db: asDatabase(client, 'finish-jobs', AS_TEXT) });
   }
 
   /** Tells that this worker is alive and still holds the jobs. */
@@ -146,9 +149,18 @@ export class DeliveryQueue {
   #analyze() {
     if (performance.now() < this.#analyzeAt) return;
     this.#analyzeAt = performance.now() + ANALYZE_INTERVAL_MS;
-    this.#pool.query(`analyze ${this.#table}`).catch((error: Error) => {
+    this.#analyzeIfStale().catch((error: Error) => {
       this.#log.warn({ error: error.message }, 'queue.analyze_failed');
     });
+  }
+
+  async #analyzeIfStale() {
+    const { rows } = await this.#pool.query(
+      `select s.n_mod_since_analyze >= greatest(c.reltuples, $2) as "isStale"
+       from pg_class c join pg_stat_user_tables s on s.relid = c.oid where c.oid = to_regclass($1)`,
+      [this.#table, ANALYZE_CHANGES_MIN],
+    );
+    if (rows[0]?.isStale) await this.#pool.query(`analyze ${this.#table}`);
   }
 
   /** Rows come and go all the time: vacuum and analyze early, or a fetch plans with wrong numbers. */
@@ -171,7 +183,11 @@ export class DeliveryQueue {
  *
  * @param name of the prepared statement: pg-boss' text is long and always the same, so planning it each time would
  *   cost more than running it
+ * @param types how to read the answer @default as `pg` reads it
  */
-const asDatabase = (client: ClientBase, name: string) => ({
-  executeSql: (text: string, values?: unknown[]) => client.query({ name, text, values }),
+const asDatabase = (client: ClientBase, name: string, types?: CustomTypesConfig) => ({
+  executeSql: (text: string, values?: unknown[]) => client.query({ name, text, values, types }),
 });
+
+/** For answers of which only a number is read: `pg` would take its time for the IDs of all jobs. */
+const AS_TEXT: CustomTypesConfig = { getTypeParser: () => String };

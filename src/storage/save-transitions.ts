@@ -94,10 +94,13 @@ export async function saveTransitions(
 }
 
 /**
- * Flat: the text is parsed twice as fast as one with an object in each object. In order of ID, in which rows are then
- * locked, so that it waits for others who lock many, and they for it, in one order.
+ * Flat, and without what is null: the text is parsed twice as fast as one with an object in each object. In order of ID,
+ * in which rows are then locked, so that it waits for others who lock many, and they for it, in one order.
  */
 const toJson = (transitions: Transition[]): string => JSON.stringify(transitions.toSorted(byDeliveryId).map(toRow));
+
+/** `JSON.stringify` leaves out what is undefined. */
+const orNothing = <T>(value: T | null): T | undefined => value ?? undefined;
 
 const byDeliveryId = (a: Transition, b: Transition) => (a.deliveryId < b.deliveryId ? -1 : 1);
 
@@ -109,12 +112,12 @@ const toRow = ({ deliveryId, expectedPlan, previousStatus, next, attempt }: Tran
   retry_count: next.retryCount,
   max_retries: next.maxRetries,
   plan: next.plan,
-  queued_trigger: next.queuedTrigger,
-  fallback_status: next.fallbackStatus,
+  queued_trigger: orNothing(next.queuedTrigger),
+  fallback_status: orNothing(next.fallbackStatus),
   in_lane: next.inLane,
-  next_attempt_at: next.nextAttemptAt,
-  delivered_at: next.deliveredAt,
-  dead_lettered_at: next.deadLetteredAt,
+  next_attempt_at: orNothing(next.nextAttemptAt),
+  delivered_at: orNothing(next.deliveredAt),
+  dead_lettered_at: orNothing(next.deadLetteredAt),
   ...(attempt && toAttemptColumns(attempt)),
 });
 
@@ -126,13 +129,13 @@ const toAttemptColumns = (attempt: NewAttempt) => ({
   request_method: attempt.requestMethod,
   request_headers: attempt.requestHeaders,
   request_body_size: attempt.requestBodySize,
-  response_status: attempt.responseStatus,
-  response_headers: attempt.responseHeaders,
-  response_body: attempt.responseBody,
-  duration_ms: attempt.durationMs,
+  response_status: orNothing(attempt.responseStatus),
+  response_headers: orNothing(attempt.responseHeaders),
+  response_body: orNothing(attempt.responseBody),
+  duration_ms: orNothing(attempt.durationMs),
   error_code: attempt.error?.code,
   error_message: attempt.error?.message,
-  scheduled_at: attempt.nextAttemptAt,
-  died_at: attempt.deadLetteredAt,
+  scheduled_at: orNothing(attempt.nextAttemptAt),
+  died_at: orNothing(attempt.deadLetteredAt),
   attempted_at: attempt.createdAt,
 });

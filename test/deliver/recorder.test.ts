@@ -5,7 +5,7 @@ import { Recorder, type RecorderEntry } from '../../src/deliver/recorder.ts';
 import { decodeId } from '../../src/domain/ids.ts';
 import { createLog } from '../../src/log.ts';
 import type { DeliveryQueue } from '../../src/queue/delivery-queue.ts';
-import { loadOutgoing, type OutgoingDelivery } from '../../src/storage/load-outgoing.ts';
+import { type OutgoingDelivery, OutgoingReader } from '../../src/storage/load-outgoing.ts';
 import type { Signals } from '../../src/storage/signals.ts';
 import { useTestBed } from '../support/posthorn.ts';
 
@@ -27,7 +27,7 @@ const makeRecorder = (on: pg.Pool) =>
 async function publishAndLoad(): Promise<OutgoingDelivery> {
   const { deliveryIds } = await bed.publish();
   const id = decodeId('Delivery', deliveryIds[0] as string) as string;
-  return (await loadOutgoing(pool, [id]))[0] as OutgoingDelivery;
+  return (await new OutgoingReader(pool).load([id]))[0] as OutgoingDelivery;
 }
 
 function succeed(delivery: OutgoingDelivery): RecorderEntry {
