@@ -153,7 +153,7 @@ async function startParts(
     stops.push(() => health.stop());
     const { complexityMax } = config;
     const endpoints = new Endpoints({ prisma, signals, keyring, targetPolicy });
-    const authenticator = new Authenticator(api, { rootKey, keyring });
+    const authenticator = new Authenticator(pool, { rootKey, keyring });
     services = {
       prisma,
       authenticator,

@@ -4,7 +4,8 @@ import { type BareWebsocket, openWebsocket } from './websocket.ts';
 
 /**
  * Many clients of the live feed in one process, each with a WebSocket of its own. It shares the machine with what it
- * measures, so messages are not parsed but searched: every change is counted, and timed by one client of ten.
+ * measures, so messages are not parsed but searched, once where they are the same: every change is counted, and timed by
+ * one client of ten.
  */
 
 /** Clients that connect at once. */
@@ -47,12 +48,24 @@ async function open(url: string, environmentId: string, client: Client): Promise
 
 function count(client: Client, message: Buffer) {
   const now = Date.now();
+  const times = timesOf(message);
+  client.changes += times.length;
+  if (client.isTimed) for (const time of times) latenciesMs.push(now - time);
+}
+
+/** What all clients are told is searched once. */
+let searched = { message: Buffer.alloc(0), times: [] as number[] };
+
+/** When the changes in a message were made, in milliseconds since 1970. */
+function timesOf(message: Buffer): number[] {
+  if (message.equals(searched.message)) return searched.times;
+  const times: number[] = [];
   for (let at = message.indexOf(CHANGED_AT); at >= 0; at = message.indexOf(CHANGED_AT, at + TIME_CHARS)) {
-    client.changes += 1;
-    if (!client.isTimed) continue;
     const start = at + CHANGED_AT.length;
-    latenciesMs.push(now - Date.parse(message.toString('latin1', start, start + TIME_CHARS)));
+    times.push(Date.parse(message.toString('latin1', start, start + TIME_CHARS)));
   }
+  searched = { message: Buffer.from(message), times };
+  return times;
 }
 
 async function openAll({ url, environmentId, count: clientCount }: WatcherRequest & { ask: 'open' }) {

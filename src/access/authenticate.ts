@@ -1,11 +1,11 @@
 import { timingSafeEqual } from 'node:crypto';
 import DataLoader from 'dataloader';
+import type { Pool } from 'pg';
 import { decodeId } from '../domain/ids.ts';
 import type { Keyring } from '../domain/sealing.ts';
+import type { Tenant } from '../domain/tenant.ts';
 import { RequestError } from '../errors.ts';
-import type { PrismaClient } from '../generated/prisma/client.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
-import type { Database } from '../storage/database.ts';
 import { hashKey } from './api-keys.ts';
 import { BrowserTokens, TOKEN_PREFIX } from './browser-tokens.ts';
 import { type Caller, SCOPES } from './caller.ts';
@@ -50,7 +50,7 @@ export interface AuthenticatorOptions {
 /** Tells who makes a request. Keys are read from the database each time, so a revoked one ends at once everywhere. */
 export class Authenticator {
   readonly tokens: BrowserTokens;
-  readonly #database: Database;
+  readonly #pool: Pool;
   readonly #rootKeyHash: Uint8Array | null;
   readonly #sealedKeys: SealedKeys;
   // Requests of one turn of the event loop share a query; nothing is remembered.
@@ -59,8 +59,8 @@ export class Authenticator {
   });
   readonly #keysById = new DataLoader((ids: readonly string[]) => this.#loadKeys('id', ids), { cache: false });
 
-  constructor(database: Database, { rootKey, keyring }: AuthenticatorOptions) {
-    this.#database = database;
+  constructor(pool: Pool, { rootKey, keyring }: AuthenticatorOptions) {
+    this.#pool = pool;
     this.#rootKeyHash = rootKey === null ? null : hashKey(rootKey);
     this.#sealedKeys = new SealedKeys(keyring);
     this.tokens = new BrowserTokens({ keyring, rootKeyHash: this.#rootKeyHash });
@@ -92,7 +92,7 @@ export class Authenticator {
   async #authenticateKey(key: string, credentials: Credentials): Promise<Caller> {
     const hash = hashKey(key);
     if (this.#rootKeyHash && timingSafeEqual(hash, this.#rootKeyHash)) {
-      const tenant = await findTenant(this.#database.prisma, credentials);
+      const tenant = await findTenant(this.#pool, credentials);
       return { ...tenant, keyId: null, scopes: SCOPES, isOperator: true, isBrowserToken: false, expiresAt: null };
     }
     if (key.startsWith(TOKEN_PREFIX)) return this.#authenticateToken(key);
@@ -118,7 +118,7 @@ export class Authenticator {
 
   /** Which of these keys are good still. @param keyIds UUIDs */
   async findGoodKeys(keyIds: string[]): Promise<Set<string>> {
-    const { rows } = await this.#database.pool.query({
+    const { rows } = await this.#pool.query({
       name: 'find-good-keys',
       text: `select id from api_keys k where id = any($1) and ${IS_GOOD}`,
       values: [keyIds],
@@ -129,7 +129,7 @@ export class Authenticator {
   async #loadKeys(by: 'hash' | 'id', wanted: readonly string[]): Promise<(KeyRow | null)[]> {
     const column = by === 'hash' ? 'key_hash' : 'id';
     const distinct = [...new Set(wanted)];
-    const { rows } = await this.#database.pool.query({
+    const { rows } = await this.#pool.query({
       name: `load-api-keys-by-${by}`,
       text: `
         select encode(k.key_hash, 'hex') as hash, k.id, k.environment_id as "environmentId",
@@ -148,7 +148,7 @@ export class Authenticator {
     const isFresh = lastUsedAt && now.getTime() - lastUsedAt.getTime() < LAST_USED_GRAIN_MS;
     if (isFresh) return;
     const oldest = new Date(now.getTime() - LAST_USED_GRAIN_MS);
-    this.#database.pool
+    this.#pool
       .query('update api_keys set last_used_at = $2 where id = $1 and (last_used_at is null or last_used_at < $3)', [
         id,
         now,
@@ -163,23 +163,22 @@ const earlier = (a: Date | null, b: Date): Date => (a !== null && a < b ? a : b)
 
 const unauthenticated = (message: string) => new RequestError('UNAUTHENTICATED', message);
 
+const TENANT = 'select id as "environmentId", organization_id as "organizationId" from environments';
+const FIND_BY_ID = `${TENANT} where id = $1 and ($2::uuid is null or organization_id = $2)`;
+const FIND_FIRST = `${TENANT} where name = '${FIRST_ENVIRONMENT_NAME}' and organization_id = $1`;
+
 /** The tenant that the operator's key names by public IDs; an organization alone means its first environment. */
-async function findTenant(prisma: PrismaClient, { organizationId, environmentId }: Credentials) {
+async function findTenant(pool: Pool, { organizationId, environmentId }: Credentials): Promise<Tenant> {
   if (!organizationId && !environmentId) return DEFAULT_TENANT;
   const organization = organizationId ? decodeId('Organization', organizationId) : undefined;
   const environment = environmentId ? decodeId('Environment', environmentId) : undefined;
-  const found =
-    organization === null || environment === null
-      ? null
-      : await prisma.environment.findFirst({
-          where: {
-            organizationId: organization,
-            ...(environment ? { id: environment } : { name: FIRST_ENVIRONMENT_NAME }),
-          },
-        });
+  const query = environment
+    ? { name: 'find-tenant', text: FIND_BY_ID, values: [environment, organization] }
+    : { name: 'find-first-tenant', text: FIND_FIRST, values: [organization] };
+  const found = organization === null || environment === null ? null : (await pool.query(query)).rows[0];
   if (!found) {
     const message = 'x-organization-id or x-environment-id name no organization and environment that belong together.';
     throw new RequestError('BAD_USER_INPUT', message);
   }
-  return { organizationId: found.organizationId, environmentId: found.id, endpointId: null };
+  return { ...found, endpointId: null };
 }

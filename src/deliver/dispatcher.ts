@@ -48,6 +48,8 @@ export class Dispatcher {
   /** In the order in which they were taken. */
   readonly #claims = new Map<string, { claim: JobClaim; since: number; bytes: number }>();
   #heldBytes = 0;
+  /** At the last turn too few slots were free: there may be jobs that were left where they are. */
+  #isFull = false;
   readonly #inFlight = new Map<string, number>();
   /** Reads deliveries whose turn comes at the same time together. */
   readonly #reload = new DataLoader((ids: readonly string[]) => this.#load(ids), { cache: false });
@@ -85,7 +87,8 @@ export class Dispatcher {
   async #turn(): Promise<boolean> {
     this.#parkLongWaiting();
     const free = this.#freeSlots();
-    if (free < FETCH_MIN) return false;
+    this.#isFull = free < FETCH_MIN;
+    if (this.#isFull) return false;
     const limit = Math.min(free, FETCH_MAX);
     const jobs = await this.#options.queue.fetch(limit);
     if (jobs.length === 0) return false;
@@ -198,7 +201,7 @@ export class Dispatcher {
       })
       .finally(() => {
         this.#forget(job.claim);
-        if (this.#freeSlots() >= FETCH_MIN) this.#loop.wake();
+        if (this.#isFull && this.#freeSlots() >= FETCH_MIN) this.#loop.wake();
       });
   }
 

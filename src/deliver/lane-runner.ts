@@ -11,6 +11,7 @@ import {
   dismissWorker,
   findLanes,
   type HeldLane,
+  hasFreeLanes,
   releaseLanes,
   saveLaneSlots,
   takeLanes,
@@ -76,6 +77,8 @@ export class LaneRunner {
   #leasedUntil = 0;
   #lookAt = 0;
   #lookedAt = 0;
+  /** When it has to say that it lives, whatever a signal brought. */
+  #dueAt = 0;
   #stopListening: (() => void) | undefined;
 
   constructor(options: LaneRunnerOptions) {
@@ -137,6 +140,11 @@ export class LaneRunner {
   /** Keeps the lease, takes lanes or gives some up as the share has it, and finds those with work. */
   async #look(now: number) {
     const { pool } = this.#options;
+    if (now < this.#dueAt && this.#lanes.size === 0 && !(await hasFreeLanes(pool))) {
+      this.#lookedAt = now;
+      this.#lookAt = this.#dueAt;
+      return;
+    }
     const share = await announceWorker(pool, this.#worker, LEASE_MS);
     await this.#saveSlots([...this.#lanes.values()]);
     await this.#giveUp([...this.#lanes.values()].filter((lane) => lane.isLeased).slice(share));
@@ -146,7 +154,8 @@ export class LaneRunner {
     // Not before it is known which lanes are still its own.
     this.#leasedUntil = now + LEASE_MS - LEASE_MARGIN_MS;
     this.#lookedAt = now;
-    this.#lookAt = now + LOOK_MS;
+    this.#dueAt = now + LOOK_MS;
+    this.#lookAt = this.#dueAt;
   }
 
   /** Lanes over the share: those where nothing is in flight are free at once, the others send no more until they are. */

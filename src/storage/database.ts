@@ -11,20 +11,29 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 const ANSWER_GRACE_MS = 5_000;
 
 /** All statements are short ones, and to start parallel workers takes longer: 13 ms for a page that takes 0.2. */
-const SETTINGS = '-c max_parallel_workers_per_gather=0';
+const SETTINGS = '-c max_parallel_workers_per_gather=0 -c enable_seqscan=off';
+
+// biome-ignore lint/suspicious/noExplicitAny: what the many overloads of the method take and give
+type Words = any;
+
+/** Sends statements that are made in one go in one piece: each would be a system call, and would wake Postgres, by itself. */
+class GatheringClient extends pg.Client {
+  override query(...words: Words[]): Words {
+    const { stream } = this.connection;
+    stream.cork();
+    process.nextTick(() => stream.uncork());
+    return (super.query as (...words: Words[]) => Words)(...words);
+  }
+}
 
 /**
  * For a pooler in transaction mode, which gives each transaction another connection to Postgres: none of them knows
  * what was prepared on another one.
  */
-class UnnamedClient extends pg.Client {
-  // biome-ignore lint/suspicious/noExplicitAny: it has the overloads of the method that it passes to
-  override query(config: any, ...rest: any[]): any {
+class UnnamedClient extends GatheringClient {
+  override query(config: Words, ...rest: Words[]): Words {
     const isNamed = typeof config?.name === 'string';
-    return (super.query as (...words: unknown[]) => unknown)(
-      isNamed ? { ...config, name: undefined } : config,
-      ...rest,
-    );
+    return super.query(isNamed ? { ...config, name: undefined } : config, ...rest);
   }
 }
 
@@ -56,7 +65,9 @@ export function openPool(
     application_name: 'posthorn',
     keepAlive: true,
     // A pooler refuses settings that it does not know.
-    ...(isPooled ? { Client: UnnamedClient } : { statement_timeout: statementTimeoutMs, options: SETTINGS }),
+    ...(isPooled
+      ? { Client: UnnamedClient }
+      : { Client: GatheringClient, statement_timeout: statementTimeoutMs, options: SETTINGS }),
     // Statements that don't wait for one another's results go out in one piece.
     pipeline: true,
   });

@@ -30,6 +30,9 @@ export interface AttemptCounts {
 /** In one order, so that two transactions with the same endpoints wait for each other instead of deadlocking. */
 const LOCK = 'select endpoint_id from failure_streaks where endpoint_id = any($1) order by endpoint_id for update';
 
+/** Of an array whose length is not looked at, so that the plan is kept and not made anew for each. */
+const FIND = 'select 1 from failure_streaks where endpoint_id = any(array(select unnest($1::uuid[])))';
+
 const END = `
 with locked as materialized (${LOCK}), ended as (
   delete from failure_streaks f using locked l, unnest($1::uuid[], $3::text[]) as x(endpoint_id, url), endpoints e
@@ -87,6 +90,8 @@ export async function saveStreaks(client: ClientBase, counts: AttemptCounts[], n
   if (counts.length === 0) return [];
   const succeeded = counts.filter((count) => count.succeeded > 0);
   const failed = counts.filter((count) => count.succeeded === 0);
+  // Mostly there is nothing to end, which is cheap to see.
+  if (failed.length === 0 && !(await hasStreaks(client, succeeded))) return [];
   const [, , lengthened] = await Promise.all([
     failed.length > 0 && client.query({ name: 'lock-streaks', text: LOCK, values: [idsOf(counts)] }),
     succeeded.length > 0 &&
@@ -99,6 +104,11 @@ export async function saveStreaks(client: ClientBase, counts: AttemptCounts[], n
       }),
   ]);
   return lengthened ? lengthened.rows : [];
+}
+
+async function hasStreaks(client: ClientBase, counts: AttemptCounts[]): Promise<boolean> {
+  const { rows } = await client.query({ name: 'find-streaks', text: FIND, values: [idsOf(counts)] });
+  return rows.length > 0;
 }
 
 const idsOf = (counts: AttemptCounts[]) => counts.map((count) => count.endpointId);

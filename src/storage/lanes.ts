@@ -44,6 +44,13 @@ export async function buryWorkers(pool: Pool): Promise<void> {
   await pool.query({ name: 'bury-workers', text: 'delete from workers where seen_until < now()' });
 }
 
+/** Whether there are lanes that are nobody's. */
+export async function hasFreeLanes(pool: Pool): Promise<boolean> {
+  const text = 'select exists (select 1 from lanes where leased_by is null) as has';
+  const { rows } = await pool.query({ name: 'has-free-lanes', text });
+  return rows[0].has;
+}
+
 /** Takes lanes that are nobody's, the longest open first. Fails where the worker was buried meanwhile. */
 export async function takeLanes(pool: Pool, worker: string, max: number): Promise<void> {
   if (max <= 0) return;

@@ -105,7 +105,7 @@ export class OutgoingReader {
   async load(ids: readonly string[]): Promise<OutgoingDelivery[]> {
     const { rows } = await this.#pool.query<DeliveryRow>({
       name: 'load-outgoing',
-      text: `select ${DELIVERY_COLUMNS} from ${DELIVERY_TABLES} where d.id = any($1)`,
+      text: `select ${DELIVERY_COLUMNS} from ${DELIVERY_TABLES} where d.id = any(array(select unnest($1::uuid[])))`,
       values: [ids],
     });
     return this.#withEndpoints(rows);

@@ -56,7 +56,8 @@ with input as materialized (
     last_attempt_id = coalesce(i.attempt_id, d.last_attempt_id),
     last_response_status = case when i.attempt_id is null then d.last_response_status else i.response_status end,
     updated_at = $2
-  from input i where d.id = i.delivery_id and d.plan = i.expected_plan
+  from input i
+  where d.id = any(array(select delivery_id from input)) and d.id = i.delivery_id and d.plan = i.expected_plan
   returning d.organization_id, d.environment_id, d.event_id, d.endpoint_id, d.route_id, d.attempt_count, i.*
 ), attempted as (
   insert into delivery_attempts (

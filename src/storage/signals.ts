@@ -88,7 +88,8 @@ export class Signals {
     this.#notifyTimer = setTimeout(() => this.#notify(), NOTIFY_INTERVAL_MS);
     const signals = [...this.#pending];
     this.#pending.clear();
-    this.#options.pool
+    // Over the connection that listens, whose commits wait for no disk. While it is away, over the pool.
+    (this.#listening ?? this.#options.pool)
       .query({ name: 'notify', text: NOTIFY_SQL, values: [signals, this.#sender] })
       .catch((error: Error) => this.#options.log.warn({ error: error.message }, 'signals.notify_failed'));
   }
@@ -97,6 +98,8 @@ export class Signals {
     const client = new pg.Client({
       connectionString: this.#options.databaseUrl,
       application_name: 'posthorn-signals',
+      options: '-c synchronous_commit=off',
+      pipeline: true,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -136,6 +139,7 @@ export class Signals {
   #reconnect(client: pg.Client, waitMs: number) {
     if (this.#isStopped || client !== this.#client) return;
     this.#client = undefined;
+    this.#listening = undefined;
     client.end().catch(() => {});
     this.#reconnectTimer = setTimeout(() => void this.#connect(waitMs), waitMs);
   }
