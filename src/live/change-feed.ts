@@ -27,12 +27,12 @@ const POLL_MS = 1_000;
 const UNSETTLED_MS = 20;
 /**
  * To tell a subscriber takes about 0.05 ms of a core, here and in Postgres. So rounds leave it at most about a third of
- * one: with ten subscribers they follow each other after 1.4 ms, with a thousand after 140.
+ * one: with ten subscribers they follow each other after 1.2 ms, with a thousand after 120.
  */
-const REST_MS_PER_SUBSCRIBER = 0.14;
+const REST_MS_PER_SUBSCRIBER = 0.12;
 /** Where so many events wait to be stored, publishing goes before the feed: rounds rest longer. */
 const PENDING_EVENTS_MIN = 8;
-const REST_FACTOR_BESIDE_PUBLISHING = 3;
+const REST_FACTOR_BESIDE_PUBLISHING = 3.5;
 /** Of the last round, in how many events wait: a single look says little. */
 const PENDING_WEIGHT = 0.3;
 const REST_MS_MAX = 500;
