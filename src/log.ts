@@ -5,7 +5,7 @@ export type Log = Logger;
 
 /** Lines are written together once they have so many characters: a write of each would cost more than making it. */
 const WRITE_CHARS_MIN = 4_096;
-/** But no later than this. At the end of the process what is left is written at once. */
+/** But no later than this. What is left when the process exits is written then. */
 const WRITE_MS_MAX = 100;
 
 /** @param level lowest level that is written, for example `info` */

@@ -83,7 +83,7 @@ async function startParts(
   await migrate(directUrl);
   // What is done for callers has a pool of its own: none of its statements runs on when nobody waits for it any more, and
   // however much is asked, outcomes are recorded.
-  const pool = openPool(databaseUrl, log, { isPooled });
+  const pool = openPool(databaseUrl, log, { isPooled, walksIndexes: true });
   stops.push(() => pool.end());
   await checkEncryptionKey(pool, keyring);
 

@@ -2,7 +2,7 @@ import { prepareBacklog } from '../support/backlog.ts';
 import { seedDay, timeDay } from '../support/day.ts';
 import { addDrained, type Drained, drain } from '../support/delivering.ts';
 import { listFirstPages, timeFirstPage } from '../support/first-pages.ts';
-import { type PastKind, seedPast } from '../support/past.ts';
+import { type PastKind, seedPast, takeLogsAsRead } from '../support/past.ts';
 import { startPosthorn } from '../support/processes.ts';
 import { type Receiver, toCountColumns, withReceiver } from '../support/receiving.ts';
 import { makeRow, type Row } from '../support/report.ts';
@@ -41,6 +41,7 @@ export const benchGrowth = (bench: Bench): Promise<Row[]> =>
     const databaseUrl = await bench.databases.create('growth');
     const backlog = { databaseUrl, receiverUrl: receiver.url, endpoints: ENDPOINTS, events: EVENTS };
     await prepareBacklog(backlog);
+    await takeLogsAsRead(databaseUrl);
     const counts = bench.isFull ? COUNTS_FULL : COUNTS;
     const steps = counts.flatMap((count) => KINDS.map((kind) => ({ name: `growth_${kind}_${count}`, kind, count })));
     const pageRows: Row[] = [];

@@ -201,7 +201,8 @@ export class Dispatcher {
       })
       .finally(() => {
         this.#forget(job.claim);
-        if (this.#isFull && this.#freeSlots() >= FETCH_MIN) this.#loop.wake();
+        const mayFetch = this.#isFull && this.#freeSlots() >= FETCH_MIN;
+        if (mayFetch || this.#waiting.length > 0) this.#loop.wake();
       });
   }
 

@@ -24,10 +24,12 @@ const EXPIRE_SECONDS = 3_600;
  * thousands of jobs at once, is planned with wrong numbers until autovacuum comes by, which may be a minute.
  */
 const FETCH_SLOW_MS = 10;
-/** Statistics are looked at no more often than this. */
+/** Statistics are taken no more often than this. */
 const ANALYZE_INTERVAL_MS = 10_000;
 /** They are taken anew when so many rows changed since, and more than there were: a fetch may be slow for other reasons. */
 const ANALYZE_CHANGES_MIN = 1_000;
+/** How often that is looked at: Postgres counts changes a second late. */
+const STALE_CHECK_INTERVAL_MS = 1_000;
 
 /** What a job says: which delivery, and under which plan it was queued. */
 export interface DeliveryJobData {
@@ -148,7 +150,7 @@ export class DeliveryQueue {
   /** Takes statistics of the jobs, in the background. */
   #analyze() {
     if (performance.now() < this.#analyzeAt) return;
-    this.#analyzeAt = performance.now() + ANALYZE_INTERVAL_MS;
+    this.#analyzeAt = performance.now() + STALE_CHECK_INTERVAL_MS;
     this.#analyzeIfStale().catch((error: Error) => {
       this.#log.warn({ error: error.message }, 'queue.analyze_failed');
     });
@@ -160,7 +162,9 @@ export class DeliveryQueue {
        from pg_class c join pg_stat_user_tables s on s.relid = c.oid where c.oid = to_regclass($1)`,
       [this.#table, ANALYZE_CHANGES_MIN],
     );
-    if (rows[0]?.isStale) await this.#pool.query(`analyze ${this.#table}`);
+    if (!rows[0]?.isStale) return;
+    this.#analyzeAt = performance.now() + ANALYZE_INTERVAL_MS;
+    await this.#pool.query(`analyze ${this.#table}`);
   }
 
   /** Rows come and go all the time: vacuum and analyze early, or a fetch plans with wrong numbers. */

@@ -10,8 +10,16 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 /** A connection that brings no answer for so much longer is given up: it went silent without being closed. */
 const ANSWER_GRACE_MS = 5_000;
 
-/** All statements are short ones, and to start parallel workers takes longer: 13 ms for a page that takes 0.2. */
-const SETTINGS = '-c max_parallel_workers_per_gather=0 -c enable_seqscan=off';
+/**
+ * All statements are short ones: to start parallel workers takes longer, 13 ms for a page that takes 0.2, and so does
+ * compiling them, which Postgres up to 17 would do with each that can't but use what is switched off below.
+ */
+const SETTINGS = '-c max_parallel_workers_per_gather=0 -c jit=off';
+/**
+ * Postgres keeps the plan of a statement that is prepared: one that was made while a table was small would read all of it
+ * when it has grown. And rows that are found by their IDs are found, and locked, in the order of those.
+ */
+const INDEXES_ONLY = '-c enable_seqscan=off -c enable_bitmapscan=off';
 
 // biome-ignore lint/suspicious/noExplicitAny: what the many overloads of the method take and give
 type Words = any;
@@ -48,6 +56,8 @@ export interface Database {
 export interface PoolOptions {
   /** The URL leads to a pooler in transaction mode: nothing may outlast a transaction. @default false */
   isPooled?: boolean;
+  /** Statements are to walk indexes wherever there are some. @default false: as the planner finds it best */
+  walksIndexes?: boolean;
   /** A statement that takes longer is ended; behind a pooler, only waited for no longer. @default 30 s */
   statementTimeoutMs?: number;
 }
@@ -56,8 +66,9 @@ export interface PoolOptions {
 export function openPool(
   databaseUrl: string,
   log: Log,
-  { isPooled = false, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: PoolOptions = {},
+  { isPooled = false, walksIndexes = false, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: PoolOptions = {},
 ): pg.Pool {
+  const options = walksIndexes ? `${SETTINGS} ${INDEXES_ONLY}` : SETTINGS;
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: POOL_MAX,
@@ -67,7 +78,7 @@ export function openPool(
     // A pooler refuses settings that it does not know.
     ...(isPooled
       ? { Client: UnnamedClient }
-      : { Client: GatheringClient, statement_timeout: statementTimeoutMs, options: SETTINGS }),
+      : { Client: GatheringClient, statement_timeout: statementTimeoutMs, options }),
     // Statements that don't wait for one another's results go out in one piece.
     pipeline: true,
   });

@@ -7,6 +7,12 @@ import { DELIVERY_STATE_COLUMNS } from './lock-deliveries.ts';
 
 /** Endpoints that are kept at hand. */
 const ENDPOINTS_MAX = 4_096;
+/** Their bytes: headers and certificates may be large. */
+const ENDPOINTS_BYTES_MAX = 67_108_864;
+/** About what an endpoint takes without those. */
+const ENDPOINT_BYTES = 2_048;
+/** After so long they are read anew in any case: a secret that is sealed anew leaves the endpoint's row as it is. */
+const ENDPOINTS_KEPT_MS = 10_000;
 
 /** What an attempt needs of its delivery, and of what changes with every attempt to the endpoint. */
 interface DeliveryRow extends DeliveryState, BackOffColumns {
@@ -40,8 +46,8 @@ export interface OutgoingDelivery extends Omit<DeliveryRow, 'endpointVersion'>, 
 }
 
 /**
- * The transaction that wrote an endpoint's row as it is. Whatever is changed of an endpoint writes the row anew, its
- * secrets too.
+ * The transaction that wrote an endpoint's row as it is. Whoever changes anything of an endpoint writes the row anew, for
+ * its secrets too.
  */
 const VERSION = 'e.xmin::text';
 
@@ -95,7 +101,12 @@ interface EndpointAtHand {
  */
 export class OutgoingReader {
   readonly #pool: Pool;
-  readonly #endpoints = new LRUCache<string, EndpointAtHand>({ max: ENDPOINTS_MAX });
+  readonly #endpoints = new LRUCache<string, EndpointAtHand>({
+    max: ENDPOINTS_MAX,
+    maxSize: ENDPOINTS_BYTES_MAX,
+    sizeCalculation: sizeOf,
+    ttl: ENDPOINTS_KEPT_MS,
+  });
 
   constructor(pool: Pool) {
     this.#pool = pool;
@@ -153,6 +164,10 @@ export class OutgoingReader {
     return endpoints;
   }
 }
+
+const sizeOf = ({ columns: { headersSealed, clientCertificateSealed, caCertificate } }: EndpointAtHand): number =>
+  ENDPOINT_BYTES +
+  [headersSealed, clientCertificateSealed, caCertificate].reduce((sum, one) => sum + (one?.length ?? 0), 0);
 
 /** Secrets come as JSON: `pg` takes 20 µs to read one of them in an array of bytes. */
 function toEndpoint({

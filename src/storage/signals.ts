@@ -98,7 +98,6 @@ export class Signals {
     const client = new pg.Client({
       connectionString: this.#options.databaseUrl,
       application_name: 'posthorn-signals',
-      options: '-c synchronous_commit=off',
       pipeline: true,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
@@ -114,6 +113,7 @@ export class Signals {
     this.#client = client;
     try {
       await client.connect();
+      await client.query('set synchronous_commit = off');
       for (const signal of SIGNALS) await client.query(`listen ${signal}`);
       this.#listening = client;
       for (const signal of SIGNALS) this.#wake(signal);
