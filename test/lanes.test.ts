@@ -318,8 +318,8 @@ describe('a lane', () => {
         insert into endpoints select (jsonb_populate_record(e, jsonb_build_object('id', gen_random_uuid(), 'status', 'PAUSED'))).*
         from endpoints e, generate_series(1, 300) where e.id = $1 returning id, organization_id, environment_id
       ), opened as (insert into lanes (endpoint_id, opened_at) select id, now() - interval '1 day' from copies)
-      insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, status, max_retries, in_lane)
-      select gen_random_uuid(), organization_id, environment_id, gen_random_uuid(), id, 'HELD', 9, true from copies`,
+      insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, event_type, status, max_retries, in_lane)
+      select gen_random_uuid(), organization_id, environment_id, gen_random_uuid(), id, 'paused.event', 'HELD', 9, true from copies`,
       [target.uuid],
     );
     await publishMany(target, 20);

@@ -628,8 +628,8 @@ describe('deliveryCount', () => {
     const count = (owner: Tenant) => bed.ask('{ deliveryCount }', {}, owner);
     const add = (rows: number) =>
       bed.database.query(
-        `insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, status, max_retries)
-         select uuidv7(), organization_id, id, gen_random_uuid(), gen_random_uuid(), 'DELIVERED', 0
+        `insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, event_type, status, max_retries)
+         select uuidv7(), organization_id, id, gen_random_uuid(), gen_random_uuid(), 'counted.event', 'DELIVERED', 0
          from environments, generate_series(1, $2) where id = $1`,
         [decodeId('Environment', tenant.environmentId), rows],
       );

@@ -71,8 +71,8 @@ async function insertEvents(count: number, options: InsertOptions = {}): Promise
   for (const [index, status] of statuses.entries()) {
     const deliveryIds = events.map((event) => event.deliveryIds[index]);
     await bed.database.query(
-      `insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, status, max_retries, attempt_count, updated_at)
-       select id, $3, $4, event_id, $5, $6::delivery_status, 9, 2, $7 from unnest($1::uuid[], $2::uuid[]) as i(id, event_id)`,
+      `insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, event_type, status, max_retries, attempt_count, updated_at)
+       select id, $3, $4, event_id, $5, 'old.event', $6::delivery_status, 9, 2, $7 from unnest($1::uuid[], $2::uuid[]) as i(id, event_id)`,
       [
         deliveryIds,
         ids,

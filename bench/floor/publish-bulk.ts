@@ -31,8 +31,9 @@ select id, $3, $4, 'bench.event', convert_to(body, 'UTF8'), 'application/json', 
 from unnest($1::uuid[], $2::text[]) as x(id, body)`;
 
 const INSERT_DELIVERIES = `
-insert into deliveries (id, event_id, organization_id, environment_id, endpoint_id, status, max_retries, queued_trigger)
-select id, event_id, $3, $4, $5, 'PENDING', 9, 'INITIAL' from unnest($1::uuid[], $2::uuid[]) as x(id, event_id)`;
+insert into deliveries (id, event_id, organization_id, environment_id, endpoint_id, event_type, status, max_retries,
+  queued_trigger)
+select id, event_id, $3, $4, $5, 'bench.event', 'PENDING', 9, 'INITIAL' from unnest($1::uuid[], $2::uuid[]) as x(id, event_id)`;
 
 const INSERT_CHANGES = `
 insert into delivery_changes (delivery_id, event_id, environment_id, endpoint_id, status, changed_at)

@@ -1,7 +1,7 @@
 import { prepareBacklog } from '../support/backlog.ts';
 import { seedDay, timeDay } from '../support/day.ts';
 import { addDrained, type Drained, drain } from '../support/delivering.ts';
-import { listFirstPages, timeFirstPage } from '../support/first-pages.ts';
+import { listFirstPages, timeFirstPage, warmUp } from '../support/first-pages.ts';
 import { type PastKind, seedPast, takeLogsAsRead } from '../support/past.ts';
 import { startPosthorn } from '../support/processes.ts';
 import { type Receiver, toCountColumns, withReceiver } from '../support/receiving.ts';
@@ -113,6 +113,8 @@ async function comparePages(bench: Bench, floor: Step, step: Step): Promise<Row[
   try {
     const urls: [string, string] = [servers[0].url, servers[1].url];
     const pages = [await listFirstPages(urls[0]), await listFirstPages(urls[1])] as const;
+    await warmUp(urls[0], pages[0]);
+    await warmUp(urls[1], pages[1]);
     const times: PageTimes[] = [];
     for (const [index, small] of pages[0].entries()) {
       const big = pages[1][index] ?? small;

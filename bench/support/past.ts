@@ -26,17 +26,17 @@ from past order by i`;
 
 const DELIVERIES: Record<PastKind, string> = {
   delivered: `
-insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, source_key, status, attempt_count,
-  max_retries, plan, last_attempt_id, last_response_status, delivered_at, created_at, updated_at)
-select delivery_id, organization_id, environment_id, event_id, endpoint_id, 'source-' || i % 1000, 'DELIVERED', 1, 9, 2,
-  attempt_id, 200, at, at, at
+insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, event_type, source_key, status,
+  attempt_count, max_retries, plan, last_attempt_id, last_response_status, delivered_at, created_at, updated_at)
+select delivery_id, organization_id, environment_id, event_id, endpoint_id, '${PAST_TYPE}', 'source-' || i % 1000,
+  'DELIVERED', 1, 9, 2, attempt_id, 200, at, at, at
 from past order by i`,
   retrying: `
-insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, source_key, status, attempt_count,
-  retry_count, max_retries, plan, queued_trigger, last_attempt_id, last_response_status, next_attempt_at, created_at,
-  updated_at)
-select delivery_id, organization_id, environment_id, event_id, endpoint_id, 'source-' || i % 1000, 'RETRYING', 1, 0, 9, 2,
-  null, attempt_id, 500, now() + interval '1 day' + i * interval '10 ms', at, at
+insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, event_type, source_key, status,
+  attempt_count, retry_count, max_retries, plan, queued_trigger, last_attempt_id, last_response_status,
+  next_attempt_at, created_at, updated_at)
+select delivery_id, organization_id, environment_id, event_id, endpoint_id, '${PAST_TYPE}', 'source-' || i % 1000,
+  'RETRYING', 1, 0, 9, 2, null, attempt_id, 500, now() + interval '1 day' + i * interval '10 ms', at, at
 from past order by i`,
 };
 

@@ -52,7 +52,7 @@ export function toDeliveryWhere(filter: DeliveryFilterInput, refuse: Refuse): De
     eventId: decode('Event', 'eventId', filter.eventId, refuse),
     endpointId: decode('Endpoint', 'endpointId', filter.endpointId, refuse),
     ...(statuses && { status: { in: statuses } }),
-    ...(eventTypes && { event: { type: { in: eventTypes } } }),
+    ...(eventTypes && { eventType: { in: eventTypes } }),
     ...(typeof sourceKey === 'string' && { sourceKey }),
     ...(typeof responseStatus === 'number' && { lastResponseStatus: responseStatus }),
     ...createdBetween(createdAfter, createdBefore),

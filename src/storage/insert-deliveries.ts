@@ -12,7 +12,8 @@ export interface NewDelivery {
   eventId: string;
   endpointId: string;
   routeId: string | null;
-  /** Of the event. */
+  /** Of the event, as the source key is. */
+  eventType: string;
   sourceKey: string | null;
   state: DeliveryState;
 }
@@ -26,7 +27,7 @@ export interface Taker extends EndpointColumns {
 
 /** The delivery of an event to an endpoint that takes it: queued, held or skipped, as the endpoint's status has it. */
 export function makeDelivery(
-  event: Pick<EventRow, 'id' | 'organizationId' | 'environmentId' | 'sourceKey'>,
+  event: Pick<EventRow, 'id' | 'organizationId' | 'environmentId' | 'type' | 'sourceKey'>,
   endpoint: Taker,
   now: Date,
 ): NewDelivery {
@@ -39,6 +40,7 @@ export function makeDelivery(
     eventId: event.id,
     endpointId: endpoint.endpointId,
     routeId: endpoint.routeId,
+    eventType: event.type,
     sourceKey: event.sourceKey,
     state: transition(newDelivery(retryPolicy.maxRetries), { type: 'due' }, context),
   };
@@ -47,16 +49,16 @@ export function makeDelivery(
 const toSql = (onConflict: string) => `
 with inserted as (
   insert into deliveries (
-    id, organization_id, environment_id, event_id, endpoint_id, route_id, source_key, status, max_retries, plan,
-    queued_trigger, in_lane, created_at, updated_at)
-  select *, $13::timestamptz, $13::timestamptz from unnest(
-    $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::delivery_status[],
-    $9::int[], $10::int[], $11::attempt_trigger[], $12::boolean[])
+    id, organization_id, environment_id, event_id, endpoint_id, route_id, event_type, source_key, status, max_retries,
+    plan, queued_trigger, in_lane, created_at, updated_at)
+  select *, $14::timestamptz, $14::timestamptz from unnest(
+    $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[],
+    $9::delivery_status[], $10::int[], $11::int[], $12::attempt_trigger[], $13::boolean[])
   ${onConflict}
   returning id, environment_id, event_id, endpoint_id, status
 ), changed as (
   insert into delivery_changes (environment_id, delivery_id, event_id, endpoint_id, status, changed_at)
-  select environment_id, id, event_id, endpoint_id, status, $13 from inserted
+  select environment_id, id, event_id, endpoint_id, status, $14 from inserted
 )
 select id from inserted`;
 
@@ -93,6 +95,7 @@ const toValues = (deliveries: NewDelivery[], now: Date): unknown[] => [
   deliveries.map((delivery) => delivery.eventId),
   deliveries.map((delivery) => delivery.endpointId),
   deliveries.map((delivery) => delivery.routeId),
+  deliveries.map((delivery) => delivery.eventType),
   deliveries.map((delivery) => delivery.sourceKey),
   deliveries.map((delivery) => delivery.state.status),
   deliveries.map((delivery) => delivery.state.maxRetries),

@@ -97,8 +97,8 @@ it('an outcome that can not be written does not hold up those that came with it'
 it('outcomes are written in order of their deliveries: whoever locks many in that order is not deadlocked', async () => {
   const [low, high] = [await publishAndLoad(), await publishAndLoad()];
   // In a table of a few rows, they would be looked for in another way.
-  await bed.database.query(`insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, status, max_retries)
-    select uuidv7(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'DELIVERED', 0
+  await bed.database.query(`insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, event_type, status, max_retries)
+    select uuidv7(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'other.event', 'DELIVERED', 0
     from generate_series(1, 50000)`);
   await bed.database.query('analyze deliveries');
   const client = await pool.connect();
