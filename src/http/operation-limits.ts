@@ -11,6 +11,7 @@ import { LRUCache } from 'lru-cache';
 import { RequestError } from '../errors.ts';
 import { isIntrospection, parseWithinLimits } from '../graphql/cost-limit.ts';
 import { forgetScopes } from '../graphql/scope-cache.ts';
+import { Turnstile } from '../graphql/turnstile.ts';
 import { toGraphqlError } from './present-errors.ts';
 
 /** Characters of documents that are kept parsed. */
@@ -36,6 +37,12 @@ export interface OperationLimits {
 const BATCH_MESSAGE =
   'A request has one operation: batches are not taken. Send each by itself, or select several fields.';
 
+/**
+ * Mutations that begin in one turn of the event loop: some milliseconds' work. Where a hundred come at once, the first
+ * are with the database while the others are still being executed.
+ */
+const mutations = new Turnstile(32);
+
 /** Limits of size before a document is validated, and of time when it is executed. The same for HTTP and WebSocket. */
 export function limitOperations({ operationTimeoutMs, introspection }: OperationLimits): Plugin {
   return {
@@ -50,19 +57,21 @@ export function limitOperations({ operationTimeoutMs, introspection }: Operation
       if (!introspection) addValidationRule(RefuseIntrospection);
     },
     onExecute: ({ executeFn, setExecuteFn }) =>
-      setExecuteFn((args: ExecutionArgs) =>
-        runInTime({
+      setExecuteFn((args: ExecutionArgs) => {
+        const isMutation = getOperationAST(args.document, args.operationName)?.operation === 'mutation';
+        return runInTime({
           timeoutMs: operationTimeoutMs,
-          isMutation: getOperationAST(args.document, args.operationName)?.operation === 'mutation',
+          isMutation,
           run: async (signal): Promise<ExecutionResult> => {
+            if (isMutation) await mutations.pass();
             try {
               return await executeFn(Object.assign({}, args, { signal }));
             } finally {
               forgetScopes(args.contextValue as object);
             }
           },
-        }),
-      ),
+        });
+      }),
   };
 }
 

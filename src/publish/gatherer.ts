@@ -1,3 +1,5 @@
+/** Batches under way at once: while the database stores one, the next is put together and sent. */
+const FLUSHES_MAX = 2;
 /** Events of one batch, unless a single group has more. */
 const BATCH_EVENTS_MAX = 500;
 /** Bytes of bodies in one batch, unless a single group has more. */
@@ -10,25 +12,20 @@ export interface Gathered {
   bytes: number;
 }
 
-export interface GathererOptions<Group> {
-  /** Batches under way at once. */
-  flushesMax: number;
-  /** Takes a batch. Never rejects. */
-  flush: (groups: Group[]) => Promise<void>;
-}
-
 /**
  * Gathers what comes together into batches: what arrives within two turns of the event loop, and all that comes while
- * earlier batches are under way. So nothing waits for a time of its own, and the more there is, the larger batches get.
+ * as many batches as may be are under way. So nothing waits for a time of its own, and the more there is, the larger
+ * batches get.
  */
 export class Gatherer<Group extends Gathered> {
-  readonly #options: GathererOptions<Group>;
+  readonly #flush: (groups: Group[]) => Promise<void>;
   #waiting: Group[] = [];
   #flushes = 0;
   #isArmed = false;
 
-  constructor(options: GathererOptions<Group>) {
-    this.#options = options;
+  /** @param flush takes a batch. Never rejects. */
+  constructor(flush: (groups: Group[]) => Promise<void>) {
+    this.#flush = flush;
   }
 
   add(group: Group): void {
@@ -37,18 +34,18 @@ export class Gatherer<Group extends Gathered> {
   }
 
   #arm() {
-    if (this.#isArmed || this.#flushes >= this.#options.flushesMax) return;
+    if (this.#isArmed || this.#flushes >= FLUSHES_MAX) return;
     this.#isArmed = true;
     setImmediate(() => setImmediate(() => this.#startFlushes()));
   }
 
   #startFlushes() {
     this.#isArmed = false;
-    while (this.#flushes < this.#options.flushesMax && this.#waiting.length > 0) {
+    while (this.#flushes < FLUSHES_MAX && this.#waiting.length > 0) {
       this.#flushes += 1;
-      void this.#options.flush(this.#takeBatch()).finally(() => {
+      void this.#flush(this.#takeBatch()).finally(() => {
         this.#flushes -= 1;
-        if (this.#waiting.length > 0) this.#arm();
+        this.#startFlushes();
       });
     }
   }

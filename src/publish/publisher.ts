@@ -15,8 +15,6 @@ import { findTakers, planDeliveries, sendDeliveries } from './plan-deliveries.ts
 
 /** Calls with so many events have transactions of their own, and hold up no smaller ones. */
 const BULK_EVENTS_MIN = 50;
-/** Transactions under way at once. Of small calls one, which all that come meanwhile share when it is done. */
-const FLUSHES_MAX = { small: 1, bulk: 2 };
 /** What may wait to be stored or be under way. More is refused, so that memory does not follow the callers. */
 export const PENDING_EVENTS_MAX = 20_000;
 const PENDING_BYTES_MAX = 134_217_728;
@@ -58,8 +56,8 @@ export class Publisher {
   constructor(options: PublisherOptions) {
     this.#options = options;
     const flush = (groups: Group[]) => this.#flush(groups);
-    this.#small = new Gatherer({ flushesMax: FLUSHES_MAX.small, flush });
-    this.#bulk = new Gatherer({ flushesMax: FLUSHES_MAX.bulk, flush });
+    this.#small = new Gatherer(flush);
+    this.#bulk = new Gatherer(flush);
   }
 
   /** How many events wait to be stored, or are under way. */
