@@ -20,6 +20,13 @@ const SETTINGS = '-c max_parallel_workers_per_gather=0 -c jit=off';
  * when it has grown. And rows that are found by their IDs are found, and locked, in the order of those.
  */
 const INDEXES_ONLY = '-c enable_seqscan=off -c enable_bitmapscan=off';
+/**
+ * What callers ask for is a page, and mostly of what is new, which is in memory. Where nearly all rows fit a filter,
+ * Postgres would otherwise walk the primary key, which is the smallest index, and pass over whatever is newer and does
+ * not fit: 20,000 rows take 5 ms. With pages this cheap, the rows that are passed over decide, and it takes the index of
+ * the filter.
+ */
+const EXACT_INDEXES = '-c seq_page_cost=0.1 -c random_page_cost=0.1';
 
 // biome-ignore lint/suspicious/noExplicitAny: what the many overloads of the method take and give
 type Words = any;
@@ -56,7 +63,7 @@ export interface Database {
 export interface PoolOptions {
   /** The URL leads to a pooler in transaction mode: nothing may outlast a transaction. @default false */
   isPooled?: boolean;
-  /** Statements are to walk indexes wherever there are some. @default false: as the planner finds it best */
+  /** Statements are to walk indexes wherever there are some. @default false: where that is cheapest */
   walksIndexes?: boolean;
   /** A statement that takes longer is ended; behind a pooler, only waited for no longer. @default 30 s */
   statementTimeoutMs?: number;
@@ -68,7 +75,7 @@ export function openPool(
   log: Log,
   { isPooled = false, walksIndexes = false, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: PoolOptions = {},
 ): pg.Pool {
-  const options = walksIndexes ? `${SETTINGS} ${INDEXES_ONLY}` : SETTINGS;
+  const options = `${SETTINGS} ${walksIndexes ? INDEXES_ONLY : EXACT_INDEXES}`;
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: POOL_MAX,
