@@ -14,7 +14,9 @@ function openGatherer() {
     batches.push(groups.map(({ name }) => name));
     return new Promise((resolve) => ends.push(resolve));
   });
-  const add = (...names: string[]) => names.forEach((name) => gatherer.add(makeGroup(name)));
+  const add = (...names: string[]) => {
+    for (const name of names) gatherer.add(makeGroup(name));
+  };
   const end = async (index: number) => {
     ends[index]?.();
     await nextTurns();

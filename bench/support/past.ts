@@ -6,6 +6,9 @@ export type PastKind = 'delivered' | 'retrying';
 /** Of the seeded events. */
 export const PAST_TYPE = 'past.event';
 
+/** Of the seeded events: so many that even a small past fills a page with each. */
+const SOURCE_KEYS = 100;
+
 /** IDs and times of the rows to come, a day ago and 10 ms apart, spread over the endpoints in turns. */
 const PLAN = `
 create temp table past as
@@ -20,7 +23,7 @@ order by i`;
 const EVENTS = `
 insert into events (id, organization_id, environment_id, type, source_key, body, content_type, endpoint_count,
   created_at)
-select event_id, organization_id, environment_id, '${PAST_TYPE}', 'source-' || i % 1000,
+select event_id, organization_id, environment_id, '${PAST_TYPE}', 'source-' || i % ${SOURCE_KEYS},
   convert_to('{"text":"' || repeat('x', 1000) || '"}', 'UTF8'), 'application/json', 1, at
 from past order by i`;
 
@@ -28,14 +31,14 @@ const DELIVERIES: Record<PastKind, string> = {
   delivered: `
 insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, event_type, source_key, status,
   attempt_count, max_retries, plan, last_attempt_id, last_response_status, delivered_at, created_at, updated_at)
-select delivery_id, organization_id, environment_id, event_id, endpoint_id, '${PAST_TYPE}', 'source-' || i % 1000,
+select delivery_id, organization_id, environment_id, event_id, endpoint_id, '${PAST_TYPE}', 'source-' || i % ${SOURCE_KEYS},
   'DELIVERED', 1, 9, 2, attempt_id, 200, at, at, at
 from past order by i`,
   retrying: `
 insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, event_type, source_key, status,
   attempt_count, retry_count, max_retries, plan, queued_trigger, last_attempt_id, last_response_status,
   next_attempt_at, created_at, updated_at)
-select delivery_id, organization_id, environment_id, event_id, endpoint_id, '${PAST_TYPE}', 'source-' || i % 1000,
+select delivery_id, organization_id, environment_id, event_id, endpoint_id, '${PAST_TYPE}', 'source-' || i % ${SOURCE_KEYS},
   'RETRYING', 1, 0, 9, 2, null, attempt_id, 500, now() + interval '1 day' + i * interval '10 ms', at, at
 from past order by i`,
 };

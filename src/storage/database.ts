@@ -22,11 +22,11 @@ const SETTINGS = '-c max_parallel_workers_per_gather=0 -c jit=off';
 const INDEXES_ONLY = '-c enable_seqscan=off -c enable_bitmapscan=off';
 /**
  * What callers ask for is a page, and mostly of what is new, which is in memory. Where nearly all rows fit a filter,
- * Postgres would otherwise walk the primary key, which is the smallest index, and pass over whatever is newer and does
- * not fit: 20,000 rows take 5 ms. With pages this cheap, the rows that are passed over decide, and it takes the index of
- * the filter.
+ * Postgres would otherwise walk the primary key, which has the fewest pages, and pass over whatever is newer and does
+ * not fit: 10,000 rows take 2 ms. With pages this cheap, the rows that are passed over decide, and it takes the index of
+ * the filter, unless that is a level higher.
  */
-const EXACT_INDEXES = '-c seq_page_cost=0.1 -c random_page_cost=0.1';
+const EXACT_INDEXES = '-c seq_page_cost=0.01 -c random_page_cost=0.01';
 
 // biome-ignore lint/suspicious/noExplicitAny: what the many overloads of the method take and give
 type Words = any;

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { newId } from '../../src/domain/ids.ts';
 import { createLog } from '../../src/log.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import { useTestBed } from '../support/posthorn.ts';
@@ -18,6 +19,32 @@ it.each([
     expect(rows.map(({ name }) => name)).toEqual(prepared);
   } finally {
     client.release();
+    await database.close();
+  }
+});
+
+it('a page that nearly all rows fit does not walk past those that are newer and do not', async () => {
+  const database = openDatabase(bed.database.url, createLog('silent'));
+  const environmentId = newId();
+  // So few that the primary key has as many levels as the others.
+  await bed.database.query(
+    `insert into deliveries (id, organization_id, environment_id, event_id, endpoint_id, event_type, status, max_retries, last_response_status)
+     select uuidv7(), gen_random_uuid(), $1, gen_random_uuid(), gen_random_uuid(), kind.type, kind.status, 9, kind.response_status
+     from (values (12000, 'old.event', 'DELIVERED'::delivery_status, 200), (300, 'new.event', 'PENDING', null)) as kind(count, type, status, response_status),
+       generate_series(1, kind.count)`,
+    [environmentId],
+  );
+  await bed.database.query('vacuum analyze deliveries');
+  const explain = async (filter: string) => {
+    const page = `select * from deliveries where environment_id = '${environmentId}' and ${filter} order by id desc limit 21`;
+    const { rows } = await database.pool.query(`explain ${page}`);
+    return rows.map((row) => row['QUERY PLAN']).join('\n');
+  };
+  try {
+    expect(await explain("event_type = 'old.event'")).toContain('deliveries_environment_id_event_type_id_idx');
+    expect(await explain("status = 'DELIVERED'")).toContain('deliveries_environment_id_status_id_idx');
+    expect(await explain('last_response_status = 200')).toContain('deliveries_last_response_status_idx');
+  } finally {
     await database.close();
   }
 });
