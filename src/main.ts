@@ -135,7 +135,7 @@ async function startParts(
     const { pool, prisma } = api;
     const deliveries = { pool, queue, signals };
     const publisher = new Publisher({ ...deliveries, log });
-    const feed = new ChangeFeed({ pool, log, countPendingEvents: () => publisher.pendingEvents });
+    const feed = new ChangeFeed({ pool, log });
     signals.on('posthorn_changes', () => feed.wake());
     await feed.start();
     stops.push(() => feed.stop());

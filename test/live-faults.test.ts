@@ -960,7 +960,6 @@ describe('a feed by itself', () => {
     const feed = new ChangeFeed({
       pool: { query } as unknown as pg.Pool,
       log: createLog('silent'),
-      countPendingEvents: () => 0,
     });
     await feed.start();
     cleanUps.push(async () => {

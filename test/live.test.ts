@@ -419,7 +419,6 @@ describe('the change log', () => {
     const feed = new ChangeFeed({
       pool: { query } as unknown as pg.Pool,
       log: createLog('silent'),
-      countPendingEvents: () => 0,
     });
     await feed.start();
     const after = decodeCursor(await cursorOfNow());

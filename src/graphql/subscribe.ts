@@ -22,8 +22,8 @@ const RETRY_MS_MAX = 5_000;
 /** A selection that fails for so long ends its subscription: the client resumes behind what it was told last. */
 const GIVE_UP_MS = 60_000;
 
-/** Subscribers that are told in one turn of the event loop: about a millisecond's work. */
-const turnstile = new Turnstile(20);
+/** Subscribers that are told in one turn of the event loop: some tenths of a millisecond's work. */
+const turnstile = new Turnstile(10);
 
 /** What selections made of a source event. Sources give all their subscribers the same object. */
 const results = new WeakMap<object, Map<string, Promise<ExecutionResult>>>();

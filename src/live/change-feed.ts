@@ -30,11 +30,14 @@ const UNSETTLED_MS = 20;
  * one: with ten subscribers they follow each other after 1.2 ms, with a thousand after 120.
  */
 const REST_MS_PER_SUBSCRIBER = 0.12;
-/** Where so many events wait to be stored, publishing goes before the feed: rounds rest longer. */
-const PENDING_EVENTS_MIN = 8;
-const REST_FACTOR_BESIDE_PUBLISHING = 3.5;
-/** Of the last round, in how many events wait: a single look says little. */
-const PENDING_WEIGHT = 0.3;
+/**
+ * Publishing and delivering go before the feed: where the whole database has more changes a second than this, rounds rest
+ * longer by as much.
+ */
+const CHANGES_PER_SECOND_BUSY = 400;
+const REST_FACTOR_MAX = 3.5;
+/** Of the last round, in how much there is to do: a single look says little. */
+const RATE_WEIGHT = 0.3;
 const REST_MS_MAX = 500;
 /** A feed that is quiet for so long sends its cursor again: one that is kept does not grow too old to be good. */
 const QUIET_MS = 600_000;
@@ -47,8 +50,6 @@ const RETRY_MS_MAX = 5_000;
 export interface ChangeFeedOptions {
   pool: Pool;
   log: Log;
-  /** How many events wait to be stored by this process now. */
-  countPendingEvents: () => number;
 }
 
 /** Reads the change log once for all subscribers of this process, and tells them what is new. */
@@ -67,8 +68,9 @@ export class ChangeFeed {
   /** The read under way: who joins meanwhile would miss what it brings. */
   #reading: Promise<unknown> | null = null;
   #restsUntil = 0;
-  /** How many events wait to be stored, over the last rounds. */
-  #pendingEvents = 0;
+  #countedAt = performance.now();
+  /** Of the whole database, over the last rounds. */
+  #changesPerSecond = 0;
 
   constructor(options: ChangeFeedOptions) {
     this.#options = options;
@@ -163,18 +165,15 @@ export class ChangeFeed {
 
   async #turn(): Promise<boolean> {
     await sleep(Math.max(0, this.#restsUntil - performance.now()));
+    const { head } = this.#round;
     const { changes, hasUnsettled } = await this.#readOn();
+    this.#countChanges(head);
     const told = this.#topics.distribute(changes, this.#round);
-    const restMs = this.#findRestMs(told);
+    const factor = Math.min(Math.max(this.#changesPerSecond / CHANGES_PER_SECOND_BUSY, 1), REST_FACTOR_MAX);
+    const restMs = Math.min(told * REST_MS_PER_SUBSCRIBER * factor, REST_MS_MAX);
     this.#restsUntil = performance.now() + (hasUnsettled ? Math.max(restMs, UNSETTLED_MS) : restMs);
     this.#refreshCursors();
     return hasUnsettled || changes.length === ROUND_MAX;
-  }
-
-  #findRestMs(told: number): number {
-    this.#pendingEvents += (this.#options.countPendingEvents() - this.#pendingEvents) * PENDING_WEIGHT;
-    const factor = this.#pendingEvents >= PENDING_EVENTS_MIN ? REST_FACTOR_BESIDE_PUBLISHING : 1;
-    return Math.min(told * REST_MS_PER_SUBSCRIBER * factor, REST_MS_MAX);
   }
 
   /**
@@ -197,6 +196,15 @@ export class ChangeFeed {
     } finally {
       this.#reading = null;
     }
+  }
+
+  /** IDs of changes count on by one, whatever environment they are of. @param before head of the round before this one */
+  #countChanges(before: ChangePosition) {
+    const now = performance.now();
+    const changes = Math.max(0, Number(this.#round.head.id - before.id));
+    const perSecond = (changes * 1_000) / (now - this.#countedAt);
+    this.#countedAt = now;
+    this.#changesPerSecond += (perSecond - this.#changesPerSecond) * RATE_WEIGHT;
   }
 
   #refreshCursors() {

@@ -60,11 +60,6 @@ export class Publisher {
     this.#bulk = new Gatherer(flush);
   }
 
-  /** How many events wait to be stored, or are under way. */
-  get pendingEvents(): number {
-    return this.#pending.events;
-  }
-
   /**
    * Stores an event and queues its deliveries. Once this returns, the event is delivered or visibly dead-lettered,
    * whatever fails.

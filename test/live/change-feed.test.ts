@@ -50,7 +50,6 @@ beforeEach(async () => {
   feed = new ChangeFeed({
     pool: { query } as unknown as pg.Pool,
     log: createLog('silent'),
-    countPendingEvents: () => 0,
   });
   await feed.start();
 });
