@@ -1,6 +1,7 @@
 import { Authenticator } from './access/authenticate.ts';
 import { SignInTokens } from './access/sign-in-tokens.ts';
-import { type Config, readProcessConfig } from './config.ts';
+import { runStart, type Started } from './cli/start.ts';
+import type { Config } from './config.ts';
 import { Courier } from './deliver/courier.ts';
 import { Dispatcher } from './deliver/dispatcher.ts';
 import { LaneRunner } from './deliver/lane-runner.ts';
@@ -11,14 +12,13 @@ import { Sender } from './deliver/sender.ts';
 import { StatsKeeper } from './deliver/stats-keeper.ts';
 import { makeTargetPolicy } from './domain/target-policy.ts';
 import { Endpoints } from './endpoints/endpoints.ts';
-import { StartupError } from './errors.ts';
 import type { Services } from './graphql/context.ts';
 import { startHttpServer } from './http/server.ts';
 import { ChangeFeed } from './live/change-feed.ts';
 import { EndpointFeed } from './live/endpoint-feed.ts';
 import { HealthWatches } from './live/health-watch.ts';
 import { StatsWatches } from './live/stats-watch.ts';
-import { createLog, type Log } from './log.ts';
+import type { Log } from './log.ts';
 import { Announcer } from './publish/announcer.ts';
 import { Publisher } from './publish/publisher.ts';
 import { DeliveryQueue } from './queue/delivery-queue.ts';
@@ -37,21 +37,21 @@ const USER_AGENT = 'Posthorn/0.1.0';
 const STATEMENT_GRACE_MS = 1_000;
 
 /** A running Posthorn. */
-export interface Posthorn {
-  /** Where it answers, without a path. */
-  url: string;
+export interface Posthorn extends Started {
   /** The database that it uses. */
   databaseUrl: string;
-  /** The operator's key, where this start made it; null: it was given, or made before. */
-  newRootKey: string | null;
-  /** A link that signs the operator in to the dashboard, once; null: in production, where keys alone do, and in a worker. */
-  signInUrl: string | null;
-  /** Lets attempts in flight finish and stops everything. @returns false where the time for that ran out */
-  stop(): Promise<boolean>;
 }
 
-/** Starts everything that the role asks for, in order. What was started is stopped again when a later step fails. */
-export async function startPosthorn(config: Config, log: Log): Promise<Posthorn> {
+export interface StartOptions {
+  /** Aborts the start: what has been started is stopped again, and the start rejects. @default never */
+  signal?: AbortSignal;
+}
+
+/**
+ * Starts all parts of the configured role, in order. If a later step fails or `signal` is aborted, the parts that have
+ * been started are stopped again.
+ */
+export async function startPosthorn(config: Config, log: Log, { signal }: StartOptions = {}): Promise<Posthorn> {
   const stops: (() => Promise<unknown>)[] = [];
   const stopAll = async () => {
     for (const stop of stops.splice(0).reverse()) {
@@ -59,21 +59,28 @@ export async function startPosthorn(config: Config, log: Log): Promise<Posthorn>
     }
   };
   try {
-    return await startParts(config, log, stops, stopAll);
+    const posthorn = await startParts({ config, log, signal, stops, stopAll });
+    signal?.throwIfAborted();
+    return posthorn;
   } catch (error) {
     await stopAll();
     throw error;
   }
 }
 
+interface StartingParts {
+  config: Config;
+  log: Log;
+  signal: AbortSignal | undefined;
+  /** Receives a function for each started part, which stops it. */
+  stops: (() => Promise<unknown>)[];
+  stopAll: () => Promise<void>;
+}
+
 /** Over 40 lines: the one list of all parts, from top to bottom as they depend on one another. */
-async function startParts(
-  config: Config,
-  log: Log,
-  stops: (() => Promise<unknown>)[],
-  stopAll: () => Promise<void>,
-): Promise<Posthorn> {
+async function startParts({ config, log, signal, stops, stopAll }: StartingParts): Promise<Posthorn> {
   const store = await openStore(config, stops);
+  signal?.throwIfAborted();
   const { databaseUrl } = store;
   const { rootKey, newRootKey } = findRootKey(config, store);
   const keyring = makeKeyring(config, store);
@@ -81,11 +88,13 @@ async function startParts(
   const directUrl = config.directDatabaseUrl ?? databaseUrl;
   const isPooled = config.directDatabaseUrl !== null;
   await migrate(directUrl);
+  signal?.throwIfAborted();
   // What is done for callers has a pool of its own: none of its statements runs on when nobody waits for it any more, and
   // however much is asked, outcomes are recorded.
   const pool = openPool(databaseUrl, log, { isPooled, walksIndexes: true });
   stops.push(() => pool.end());
   await checkEncryptionKey(pool, keyring);
+  signal?.throwIfAborted();
 
   const signals = new Signals({ databaseUrl: directUrl, pool, log });
   stops.push(() => signals.stop());
@@ -94,6 +103,7 @@ async function startParts(
   const queue = new DeliveryQueue({ pool, log, supervise: isWorker });
   stops.push(() => queue.stop());
   await queue.start();
+  signal?.throwIfAborted();
   const deliveries = { pool, queue, signals };
   const targetPolicy = makeTargetPolicy(config);
 
@@ -212,47 +222,4 @@ async function endsWithin(work: Promise<boolean>, ms: number): Promise<boolean> 
   return Promise.race([work, timeout]).finally(() => clearTimeout(timer));
 }
 
-/** This process, from its environment to its end. */
-async function runProcess() {
-  try {
-    const config = readProcessConfig();
-    const log = createLog(config.logLevel);
-    const posthorn = await startPosthorn(config, log);
-    log.info({ url: `${posthorn.url}/graphql`, role: config.role }, 'posthorn.started');
-    if (config.databaseUrl === null) welcome(posthorn, config);
-    stopOnSignals(posthorn, log);
-  } catch (error) {
-    // A fault of the set-up is one line; anything else is a fault of Posthorn, and its stack is wanted.
-    process.stderr.write(`${error instanceof StartupError ? error.message : (error as Error).stack}\n`);
-    process.exit(1);
-  }
-}
-
-function welcome({ url, newRootKey, signInUrl }: Posthorn, { dataDir }: Config) {
-  const key = newRootKey
-    ? `Operator key:  ${newRootKey}\n               Shown this once; it is also kept in ${dataDir}/keys.json.`
-    : `Operator key:  as at the first start, or as POSTHORN_ROOT_KEY sets it.`;
-  const dashboard = signInUrl
-    ? `Dashboard:     ${signInUrl}\n               Signs you in once, within an hour. Later, sign in with the key.\n`
-    : '';
-  process.stderr.write(
-    `\nPosthorn is ready.\n${dashboard}GraphQL:       ${url}/graphql\n${key}\nStop with Ctrl-C.\n\n`,
-  );
-}
-
-/** The first signal stops in order, the second at once. */
-function stopOnSignals(posthorn: Posthorn, log: Log) {
-  let isStopping = false;
-  const stop = async (signal: string) => {
-    if (isStopping) process.exit(1);
-    isStopping = true;
-    log.info({ signal }, 'posthorn.stopping');
-    const hasFinished = await posthorn.stop();
-    log.info({ hasFinished }, 'posthorn.stopped');
-    process.exit(0);
-  };
-  process.on('SIGINT', () => void stop('SIGINT'));
-  process.on('SIGTERM', () => void stop('SIGTERM'));
-}
-
-if (import.meta.main) await runProcess();
+if (import.meta.main) await runStart(startPosthorn);

@@ -13,6 +13,7 @@ const LAYERS = [
   ['publish', 'deliver', 'endpoints', 'access'],
   ['graphql'],
   ['http', 'dashboard'],
+  ['cli'],
   ['main.ts', 'rotate-encryption-key.ts'],
 ];
 
