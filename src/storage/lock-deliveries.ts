@@ -25,8 +25,10 @@ export interface LockCondition {
   name: string;
   where: string;
   values: unknown[];
-  /** Takes only so many, and passes over those that another transaction has locked. */
+  /** Locks at most so many, and skips those that another transaction has locked, so that it never waits for one. */
   batch?: number;
+  /** Order in which a batch is taken: a column that an index on the condition is sorted by. @default 'd.id' */
+  batchOrder?: 'd.next_attempt_at';
 }
 
 /** The delivery with an ID, where it is the tenant's. */
@@ -38,14 +40,15 @@ export const ownDelivery = ({ environmentId, endpointId }: Tenant, deliveryId: s
 
 /**
  * Locks deliveries in order of ID, and the lanes of their endpoints against closing.
- * What another transaction has locked is waited for, and then read anew, unless a batch is asked for.
+ * Waits for deliveries that another transaction has locked and reads them again. A batch skips them instead: as it never
+ * waits for a delivery, it may take them in another order without a deadlock.
  */
 export async function lockDeliveries(client: ClientBase, condition: LockCondition): Promise<LockedDelivery[]> {
   const locked = await client.query({
     name: `lock-deliveries-${condition.name}`,
     text: `select d.id, d.environment_id as "environmentId", d.event_id as "eventId", d.endpoint_id as "endpointId",
       ${DELIVERY_STATE_COLUMNS} from deliveries d where ${condition.where}
-      order by d.id ${condition.batch ? `limit ${condition.batch}` : ''}
+      order by ${condition.batchOrder ?? 'd.id'} ${condition.batch ? `limit ${condition.batch}` : ''}
       for update of d ${condition.batch ? 'skip locked' : ''}`,
     values: condition.values,
   });
