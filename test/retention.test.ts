@@ -262,6 +262,82 @@ describe('deleteOldEvents', () => {
   });
 });
 
+/** Runs with the timer in the test's hand. */
+async function withRetention(
+  work: (retention: Retention, tick: () => void) => Promise<void>,
+  { log = createLog('silent'), on = pool }: { log?: Log; on?: pg.Pool } = {},
+) {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  const retention = new Retention({ pool: on, log, retentionDays: 30 });
+  retention.start();
+  const tick = () => vi.advanceTimersByTime(INTERVAL_MS);
+  try {
+    await work(retention, tick);
+  } finally {
+    await retention.stop();
+    vi.useRealTimers();
+  }
+}
+
+describe('events that must stay', () => {
+  it('are neither locked nor waited for by the sweep of old events', async () => {
+    const held = await insertEvents(3, { ageMs: OLD_MS + DAY_MS, statuses: ['HELD'] });
+    const going = await insertEvents(3);
+    const { client, end } = await begin();
+    const ids = held.map(({ id }) => id);
+    await client.query('select 1 from deliveries where event_id = any($1) for update', [ids]);
+    await client.query('select 1 from events where id = any($1) for update', [ids]);
+    await deleteAll();
+    await end('rollback');
+    expect(await countRows(held)).toEqual(allOf(3));
+    expect(await countRows(going)).toEqual(NOTHING);
+  });
+
+  it('are read once when they become old enough, and not by each later sweep', async () => {
+    await insertEvents(450, { ageMs: OLD_MS + DAY_MS, statuses: ['HELD'] });
+    const scans: unknown[] = [];
+    const on = {
+      query: (...args: unknown[]) => (pool.query as (...args: unknown[]) => unknown)(...args),
+      connect: async () => {
+        const client = await pool.connect();
+        const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+        const watched = (...args: unknown[]) => {
+          if ((args[0] as { name?: string }).name === 'find-old-events') scans.push(args[0]);
+          return query(...args);
+        };
+        return { query: watched, release: (error?: Error) => client.release(error) };
+      },
+    } as unknown as pg.Pool;
+    await withRetention(
+      async (_, tick) => {
+        tick();
+        // Three batches, and one that finds no more.
+        await until(() => scans.length === 4, 'all events to be read');
+        const going = await insertEvents(2);
+        await until(async () => {
+          tick();
+          return (await countRows(going))?.events === 0;
+        }, 'younger events to be deleted');
+        expect(scans.length).toBeLessThan(10);
+        expect(await countRows()).toEqual(allOf(450));
+      },
+      { on },
+    );
+  });
+
+  it('with an ID in the future are deleted by the time at which they were published', async () => {
+    const events = await insertEvents(4, { ageMs: -DAY_MS });
+    const [old] = events as [OldEvent];
+    await bed.database.query(`update events set created_at = now() - interval '40 days' where id = $1`, [old.id]);
+    await bed.database.query(`update deliveries set updated_at = now() - interval '40 days'`);
+    await withRetention(async (_, tick) => {
+      tick();
+      await until(async () => (await countRows([old]))?.events === 0, 'the old event to be deleted');
+    });
+    expect(await countRows()).toEqual(allOf(3));
+  });
+});
+
 describe('deleting beside a retry by hand', () => {
   it('waits for a delivery that is being retried, and keeps its event with all rows', async () => {
     const [retried, other] = (await insertEvents(2)) as [OldEvent, OldEvent];
@@ -413,23 +489,6 @@ describe('deleteOldChanges', () => {
 });
 
 describe('the sweep', () => {
-  /** Runs with the timer in the test's hand. */
-  async function withRetention(
-    work: (retention: Retention, tick: () => void) => Promise<void>,
-    { log = createLog('silent'), on = pool }: { log?: Log; on?: pg.Pool } = {},
-  ) {
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    const retention = new Retention({ pool: on, log, retentionDays: 30 });
-    retention.start();
-    const tick = () => vi.advanceTimersByTime(INTERVAL_MS);
-    try {
-      await work(retention, tick);
-    } finally {
-      await retention.stop();
-      vi.useRealTimers();
-    }
-  }
-
   it('deletes events older than the days that they are kept, batch after batch, and changes of the day before', async () => {
     await bed.publish({ type: 'old.event' });
     await bed.database.query(`update delivery_changes set changed_at = now() - interval '26 hours'`);

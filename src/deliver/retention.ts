@@ -4,13 +4,18 @@ import { HOUR_SECONDS, MINUTE_SECONDS, MINUTES_KEPT_MS } from '../domain/deliver
 import { CHANGES_KEPT_MS } from '../live/change-log.ts';
 import type { Log } from '../log.ts';
 import { deleteOldChanges } from '../storage/delete-old-changes.ts';
-import { deleteOldEvents } from '../storage/delete-old-events.ts';
+import { deleteOldEvents, deleteOldFutureEvents } from '../storage/delete-old-events.ts';
 import { deleteOldStats } from '../storage/delete-old-stats.ts';
 import { inTransaction } from '../storage/transaction.ts';
 
 const INTERVAL_MS = 60_000;
 /** Rest between two batches, so that deleting takes the database a fraction of its time. */
 const REST_MS = 50;
+/**
+ * How often events are read again that had to stay when they became old enough. Between two such times, a sweep reads
+ * only events that have become old enough since the sweep before.
+ */
+const REVISIT_MS = 6 * 3_600_000;
 const DAY_MS = 86_400_000;
 /** Changes outlive the cursors that lead to them: a reader who began in time can finish. */
 const CHANGES_MARGIN_MS = 3_600_000;
@@ -28,6 +33,9 @@ export class Retention {
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> | null = null;
   #isStopped = false;
+  /** UUID of the last event that was read. `null`: none, or all are to be read again. */
+  #after: string | null = null;
+  #revisitAt = performance.now() + REVISIT_MS;
 
   constructor(options: RetentionOptions) {
     this.#options = options;
@@ -58,15 +66,32 @@ export class Retention {
       await this.#repeat(() => deleteOldChanges(pool, 'endpoint_changes', publishedBefore));
       await this.#repeat(() => deleteOldStats(pool, MINUTE_SECONDS, new Date(Date.now() - MINUTES_KEPT_MS)));
       await this.#repeat(() => deleteOldStats(pool, HOUR_SECONDS, publishedBefore));
-      let after: string | null = null;
-      await this.#repeat(async () => {
-        const range = { publishedBefore, unchangedSince, after };
-        after = await inTransaction(pool, (client) => deleteOldEvents(client, range));
-        return after !== null;
-      });
+      await this.#deleteEvents({ publishedBefore, unchangedSince });
     } catch (error) {
       log.warn({ error: (error as Error).message }, 'retention.failed');
     }
+  }
+
+  async #deleteEvents(times: { publishedBefore: Date; unchangedSince: Date }) {
+    const { pool } = this.#options;
+    if (performance.now() >= this.#revisitAt) {
+      this.#after = null;
+      this.#revisitAt = performance.now() + REVISIT_MS;
+    }
+    if (this.#after === null) {
+      let after: string | null = null;
+      await this.#repeat(async () => {
+        const old = { ...times, after, now: new Date() };
+        after = await inTransaction(pool, (client) => deleteOldFutureEvents(client, old));
+        return after !== null;
+      });
+    }
+    await this.#repeat(async () => {
+      const old = { ...times, after: this.#after };
+      const last = await inTransaction(pool, (client) => deleteOldEvents(client, old));
+      this.#after = last ?? this.#after;
+      return last !== null;
+    });
   }
 
   /** @param deleteBatch tells whether there may be more */
