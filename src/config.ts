@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isSchemaName, parseDatabaseUrl, SCHEMA_RULE } from './database-url.ts';
 import { StartupError } from './errors.ts';
 
 /** Which parts of Posthorn a process runs. */
@@ -159,6 +160,7 @@ const DISABLE_FAILING_RULE = `must be a number of days from 1 to ${DISABLE_FAILI
 const databaseUrl = z
   .string()
   .regex(/^postgres(ql)?:\/\//, 'must be a URL of the form postgresql://user:password@host:5432/database')
+  .refine((url) => isSchemaName(parseDatabaseUrl(url).schema), `may name a schema, as ?schema=name, of ${SCHEMA_RULE}`)
   .optional();
 
 const environmentSchema = z.object({
@@ -271,6 +273,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   if (given.POSTHORN_DIRECT_DATABASE_URL && !given.DATABASE_URL) {
     faults.push('POSTHORN_DIRECT_DATABASE_URL is of use only beside DATABASE_URL; set that, or leave out both');
   }
+  faults.push(...findSchemaConflict(given));
   if (!parsed.success || faults.length > 0) throw new StartupError(faults.join('; '));
   return toConfig(parsed.data);
 }
@@ -292,6 +295,21 @@ function findMissingKeys(env: Record<string, string | undefined>): string[] {
     faults.push(`POSTHORN_ENCRYPTION_KEY must be set with ${where}; make one with: openssl rand -base64 32`);
   }
   return faults;
+}
+
+/** Both URLs lead to the same tables. */
+function findSchemaConflict({
+  DATABASE_URL,
+  POSTHORN_DIRECT_DATABASE_URL,
+}: Record<string, string | undefined>): string[] {
+  if (!DATABASE_URL || !POSTHORN_DIRECT_DATABASE_URL) return [];
+  const [schema, directSchema] = [DATABASE_URL, POSTHORN_DIRECT_DATABASE_URL].map(
+    (url) => parseDatabaseUrl(url).schema,
+  );
+  if (schema === directSchema) return [];
+  return [
+    `POSTHORN_DIRECT_DATABASE_URL names the schema ${directSchema} and DATABASE_URL the schema ${schema}; add the same ?schema= to both`,
+  ];
 }
 
 const DAY_MS = 86_400_000;

@@ -29,6 +29,7 @@ import { migrate } from './storage/migrate.ts';
 import { readEndpointHealth } from './storage/read-endpoint-health.ts';
 import { readLiveCounts } from './storage/read-live-counts.ts';
 import { readWaiting } from './storage/read-waiting.ts';
+import { nameInSchema, schemaOf } from './storage/session-settings.ts';
 import { Signals } from './storage/signals.ts';
 import { makeKeyring, openStore, type Store } from './storage/store.ts';
 
@@ -100,7 +101,12 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
   stops.push(() => signals.stop());
   await signals.start();
   const isWorker = config.role !== 'api';
-  const queue = new DeliveryQueue({ pool, log, supervise: isWorker });
+  const queue = new DeliveryQueue({
+    pool,
+    log,
+    supervise: isWorker,
+    schema: nameInSchema(schemaOf(databaseUrl), 'pgboss'),
+  });
   stops.push(() => queue.stop());
   await queue.start();
   signal?.throwIfAborted();

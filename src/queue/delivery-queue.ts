@@ -2,7 +2,6 @@ import type { ClientBase, CustomTypesConfig, Pool } from 'pg';
 import { PgBoss } from 'pg-boss';
 import type { Log } from '../log.ts';
 
-const SCHEMA = 'pgboss';
 /** The shared lane. */
 const QUEUE = 'deliveries';
 
@@ -51,6 +50,8 @@ export interface DeliveryJob extends DeliveryJobData {
 export interface DeliveryQueueOptions {
   pool: Pool;
   log: Log;
+  /** Schema of pg-boss' tables, which must not be that of Posthorn's tables. @default 'pgboss' */
+  schema?: string;
   /** Whether this process looks after the queue: jobs of dead workers, clean-up. */
   supervise: boolean;
 }
@@ -60,16 +61,18 @@ export class DeliveryQueue {
   readonly #boss: PgBoss;
   readonly #pool: Pool;
   readonly #log: Log;
+  readonly #schema: string;
   /** Of the jobs, once started. */
   #table = '';
   #analyzeAt = 0;
 
-  constructor({ pool, log, supervise }: DeliveryQueueOptions) {
+  constructor({ pool, log, supervise, schema = 'pgboss' }: DeliveryQueueOptions) {
+    this.#schema = schema;
     this.#pool = pool;
     this.#log = log;
     this.#boss = new PgBoss({
       db: { executeSql: (text, values) => pool.query(text, values) },
-      schema: SCHEMA,
+      schema: this.#schema,
       schedule: false,
       supervise,
       superviseIntervalSeconds: SUPERVISE_INTERVAL_SECONDS,
@@ -170,7 +173,7 @@ export class DeliveryQueue {
   /** Rows come and go all the time: vacuum and analyze early, or a fetch plans with wrong numbers. */
   async #tuneVacuum() {
     const queue = await this.#boss.getQueue(QUEUE);
-    this.#table = `${SCHEMA}.${queue?.table}`;
+    this.#table = `${this.#schema}.${queue?.table}`;
     const { rows } = await this.#pool.query(
       'select 1 from pg_class where oid = to_regclass($1) and reloptions is not null',
       [this.#table],

@@ -2,6 +2,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { PrismaClient } from '../generated/prisma/client.ts';
 import type { Log } from '../log.ts';
+import { describeSession, poolerParameters, schemaOf } from './session-settings.ts';
 
 /** Connections of a pool. Postgres' default of 100 leaves room for several processes. */
 const POOL_MAX = 12;
@@ -11,22 +12,17 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 const ANSWER_GRACE_MS = 5_000;
 
 /**
- * All statements are short ones: to start parallel workers takes longer, 13 ms for a page that takes 0.2, and so does
- * compiling them, which Postgres up to 17 would do with each that can't but use what is switched off below.
- */
-const SETTINGS = '-c max_parallel_workers_per_gather=0 -c jit=off';
-/**
  * Postgres keeps the plan of a statement that is prepared: one that was made while a table was small would read all of it
  * when it has grown. And rows that are found by their IDs are found, and locked, in the order of those.
  */
-const INDEXES_ONLY = '-c enable_seqscan=off -c enable_bitmapscan=off';
+const INDEXES_ONLY = { enable_seqscan: 'off', enable_bitmapscan: 'off' };
 /**
  * What callers ask for is a page, and mostly of what is new, which is in memory. Where nearly all rows fit a filter,
  * Postgres would otherwise walk the primary key, which has the fewest pages, and pass over whatever is newer and does
  * not fit: 10,000 rows take 2 ms. With pages this cheap, the rows that are passed over decide, and it takes the index of
  * the filter, unless that is a level higher.
  */
-const EXACT_INDEXES = '-c seq_page_cost=0.01 -c random_page_cost=0.01';
+const EXACT_INDEXES = { seq_page_cost: '0.01', random_page_cost: '0.01' };
 
 // biome-ignore lint/suspicious/noExplicitAny: what the many overloads of the method take and give
 type Words = any;
@@ -49,6 +45,12 @@ class UnnamedClient extends GatheringClient {
   override query(config: Words, ...rest: Words[]): Words {
     const isNamed = typeof config?.name === 'string';
     return super.query(isNamed ? { ...config, name: undefined } : config, ...rest);
+  }
+
+  /** What `pg` sends at the start of a session; not part of its documented interface, tested in `pooler.test.ts`. */
+  getStartupConf(): Record<string, string> {
+    const parent = pg.Client.prototype as unknown as { getStartupConf(): Record<string, string> };
+    return { ...parent.getStartupConf.call(this), ...poolerParameters };
   }
 }
 
@@ -75,17 +77,14 @@ export function openPool(
   log: Log,
   { isPooled = false, walksIndexes = false, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: PoolOptions = {},
 ): pg.Pool {
-  const options = `${SETTINGS} ${walksIndexes ? INDEXES_ONLY : EXACT_INDEXES}`;
   const pool = new pg.Pool({
-    connectionString: databaseUrl,
+    ...describeSession(databaseUrl, { isPooled, settings: walksIndexes ? INDEXES_ONLY : EXACT_INDEXES }),
     max: POOL_MAX,
     query_timeout: statementTimeoutMs + ANSWER_GRACE_MS,
     application_name: 'posthorn',
     keepAlive: true,
     // A pooler refuses settings that it does not know.
-    ...(isPooled
-      ? { Client: UnnamedClient }
-      : { Client: GatheringClient, statement_timeout: statementTimeoutMs, options }),
+    ...(isPooled ? { Client: UnnamedClient } : { Client: GatheringClient, statement_timeout: statementTimeoutMs }),
     // Statements that don't wait for one another's results go out in one piece.
     pipeline: true,
   });
@@ -99,7 +98,9 @@ export function openPool(
 /** Opens a pool and Prisma on it. */
 export function openDatabase(databaseUrl: string, log: Log, options: PoolOptions = {}): Database {
   const pool = openPool(databaseUrl, log, options);
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: false }) });
+  const prisma = new PrismaClient({
+    adapter: new PrismaPg(pool, { disposeExternalPool: false, schema: schemaOf(databaseUrl) }),
+  });
   return {
     pool,
     prisma,

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { StartupError } from '../errors.ts';
 import { isAlive } from './folder-lock.ts';
+import { describeSession } from './session-settings.ts';
 
 const run = promisify(execFile);
 
@@ -138,7 +139,15 @@ interface LaunchOptions {
 
 /** Detached: a Ctrl-C in the terminal is for Posthorn alone, which stops Postgres last. */
 function launch({ binaries, launcher, dataPath, port, settings }: LaunchOptions): Child {
-  const all = { listen_addresses: '127.0.0.1', port: String(port), unix_socket_directories: '', ...settings };
+  // The zones that initdb took from the machine would stay those of the machine that it ran on.
+  const all = {
+    listen_addresses: '127.0.0.1',
+    port: String(port),
+    unix_socket_directories: '',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    ...settings,
+  };
   const words = [...launcher.prefix, binaries.postgres, '-D', dataPath];
   for (const [name, value] of Object.entries(all)) words.push('-c', `${name}=${value}`);
   const child = spawn(words[0] as string, words.slice(1), {
@@ -168,7 +177,7 @@ async function waitUntilReady(child: Child, url: string) {
 }
 
 async function tryMakeDatabase(adminUrl: string): Promise<boolean> {
-  const client = new pg.Client({ connectionString: adminUrl });
+  const client = new pg.Client(describeSession(adminUrl));
   client.on('error', () => {});
   try {
     await client.connect();

@@ -4,8 +4,11 @@ import type { MigrationList } from '@prisma/schema-engine-wasm';
 import pg from 'pg';
 import { StartupError } from '../errors.ts';
 import { openSchemaEngine } from './schema-engine.ts';
+import { describeSession, schemaOf } from './session-settings.ts';
 
 const MIGRATIONS_PATH = join(import.meta.dirname, '../../prisma/migrations');
+/** A migration takes as long as it takes, whatever limit the role has. */
+const UNLIMITED = { settings: { statement_timeout: '0' } };
 /** Key of the advisory lock that lets one process migrate at a time: any number that no one else uses. */
 const MIGRATION_LOCK = 7_678_467_676;
 
@@ -18,12 +21,13 @@ const MIGRATION_LOCK = 7_678_467_676;
  */
 export async function migrate(databaseUrl: string): Promise<string[]> {
   const client = await connect(databaseUrl);
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 });
+  const pool = new pg.Pool({ ...describeSession(databaseUrl, UNLIMITED), max: 2 });
   try {
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await createSchema(client, schemaOf(databaseUrl));
     const migrationsList = await readMigrations();
     await refuseNewerDatabase(client, migrationsList);
-    const engine = await openSchemaEngine(pool);
+    const engine = await openSchemaEngine(pool, schemaOf(databaseUrl));
     const filters = { externalTables: [], externalEnums: [] };
     const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList, filters });
     return appliedMigrationNames;
@@ -54,7 +58,7 @@ async function readMigrations(): Promise<MigrationList> {
 
 async function connect(databaseUrl: string): Promise<pg.Client> {
   try {
-    const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 10_000 });
+    const client = new pg.Client({ ...describeSession(databaseUrl, UNLIMITED), connectionTimeoutMillis: 10_000 });
     client.on('error', () => {});
     await client.connect();
     return client;
@@ -65,6 +69,12 @@ async function connect(databaseUrl: string): Promise<pg.Client> {
       { cause },
     );
   }
+}
+
+/** Asks first: Postgres refuses `if not exists` to a role that may not create schemas, even if the schema exists. */
+async function createSchema(client: pg.Client, schema: string) {
+  const { rows } = await client.query('select to_regnamespace($1) is null as "isMissing"', [schema]);
+  if (rows[0].isMissing) await client.query(`create schema if not exists "${schema}"`);
 }
 
 async function refuseNewerDatabase(client: pg.Client, list: MigrationList) {

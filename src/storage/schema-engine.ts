@@ -11,10 +11,10 @@ import type { Pool } from 'pg';
 let loadedGlue: Promise<typeof import('@prisma/schema-engine-wasm')> | undefined;
 
 /** Opens Prisma's schema engine on a database. Its connections are the pool's, to be ended with it. */
-export async function openSchemaEngine(pool: Pool): Promise<SchemaEngine> {
+export async function openSchemaEngine(pool: Pool, schema: string): Promise<SchemaEngine> {
   loadedGlue ??= loadGlue();
   const glue = await loadedGlue;
-  const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg(pool, { disposeExternalPool: false }));
+  const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg(pool, { disposeExternalPool: false, schema }));
   return glue.SchemaEngine.new({ datamodels: undefined }, () => {}, adapter);
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { Log } from '../log.ts';
+import { describeSession, nameInSchema, schemaOf } from './session-settings.ts';
 
 /** What a process can be woken for. */
 export type Signal = 'posthorn_jobs' | 'posthorn_changes';
@@ -8,7 +9,7 @@ export type Signal = 'posthorn_jobs' | 'posthorn_changes';
 const SIGNALS: readonly Signal[] = ['posthorn_jobs', 'posthorn_changes'];
 /** There is one NOTIFY in this time at the most: its commit takes a lock that all notifying transactions share. */
 const NOTIFY_INTERVAL_MS = 10;
-const NOTIFY_SQL = 'select pg_notify(signal, $2) from unnest($1::text[]) as signal';
+const NOTIFY_SQL = 'select pg_notify(channel, $2) from unnest($1::text[]) as channel';
 const RECONNECT_MS_MIN = 100;
 const RECONNECT_MS_MAX = 5_000;
 const KEEP_ALIVE_MS = 10_000;
@@ -34,6 +35,8 @@ export class Signals {
   readonly #pending = new Set<Signal>();
   /** Tells the signals of this process from those of others. */
   readonly #sender = randomUUID();
+  /** Signals by the channel that carries them: each schema of a database has channels of its own. */
+  readonly #signals: Map<string, Signal>;
   #notifyTimer: NodeJS.Timeout | undefined;
   #reconnectTimer: NodeJS.Timeout | undefined;
   #checkTimer: NodeJS.Timeout | undefined;
@@ -44,6 +47,8 @@ export class Signals {
 
   constructor(options: SignalsOptions) {
     this.#options = options;
+    const schema = schemaOf(options.databaseUrl);
+    this.#signals = new Map(SIGNALS.map((signal) => [nameInSchema(schema, signal), signal]));
   }
 
   /** Starts to listen. Where the connection breaks, it is made again with back-off, and all listeners are woken. */
@@ -86,17 +91,18 @@ export class Signals {
     this.#notifyTimer = undefined;
     if (this.#pending.size === 0) return;
     this.#notifyTimer = setTimeout(() => this.#notify(), NOTIFY_INTERVAL_MS);
-    const signals = [...this.#pending];
+    const channels = [...this.#signals].filter(([, signal]) => this.#pending.has(signal)).map(([channel]) => channel);
     this.#pending.clear();
     // Over the connection that listens, whose commits wait for no disk. While it is away, over the pool.
     (this.#listening ?? this.#options.pool)
-      .query({ name: 'notify', text: NOTIFY_SQL, values: [signals, this.#sender] })
+      .query({ name: 'notify', text: NOTIFY_SQL, values: [channels, this.#sender] })
       .catch((error: Error) => this.#options.log.warn({ error: error.message }, 'signals.notify_failed'));
   }
 
   async #connect(waitMs = RECONNECT_MS_MIN): Promise<void> {
     const client = new pg.Client({
-      connectionString: this.#options.databaseUrl,
+      // A notification that a crash loses wakes nobody up later than a poll does.
+      ...describeSession(this.#options.databaseUrl, { settings: { synchronous_commit: 'off' } }),
       application_name: 'posthorn-signals',
       pipeline: true,
       keepAlive: true,
@@ -106,15 +112,15 @@ export class Signals {
     });
     client.on('notification', ({ channel, payload }) => {
       // This process was woken by send() itself.
-      if (payload !== this.#sender) this.#wake(channel as Signal);
+      const signal = this.#signals.get(channel);
+      if (signal && payload !== this.#sender) this.#wake(signal);
     });
     client.on('error', () => {});
     client.once('end', () => this.#reconnect(client, waitMs));
     this.#client = client;
     try {
       await client.connect();
-      await client.query('set synchronous_commit = off');
-      for (const signal of SIGNALS) await client.query(`listen ${signal}`);
+      for (const channel of this.#signals.keys()) await client.query(`listen "${channel}"`);
       this.#listening = client;
       for (const signal of SIGNALS) this.#wake(signal);
     } catch (error) {
@@ -129,7 +135,7 @@ export class Signals {
     if (!client || client !== this.#listening) return;
     try {
       // Changes nothing where it listens already.
-      for (const signal of SIGNALS) await client.query(`listen ${signal}`);
+      for (const channel of this.#signals.keys()) await client.query(`listen "${channel}"`);
     } catch (error) {
       this.#options.log.warn({ error: (error as Error).message }, 'signals.connection_silent');
       this.#reconnect(client, RECONNECT_MS_MIN);

@@ -10,10 +10,28 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Clones the migrated template. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+export interface TestDatabaseOptions {
+  /** An empty database instead of a copy of the migrated one. @default false */
+  isEmpty?: boolean;
+  /** Options of CREATE DATABASE, for an empty one. @default UTF8 and the collation of the C locale */
+  create?: string;
+  /** Defaults of every session, as ALTER DATABASE … SET makes them, by name. */
+  settings?: Record<string, string>;
+}
+
+/** Clones the migrated template, or creates an empty database. */
+export async function createTestDatabase({
+  isEmpty = false,
+  create = '',
+  settings = {},
+}: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await asAdmin((client) => client.query(`create database ${name} template posthorn`));
+  await asAdmin(async (client) => {
+    await client.query(`create database ${name} template ${isEmpty ? `template0 ${create}` : 'posthorn'}`);
+    for (const [setting, value] of Object.entries(settings)) {
+      await client.query(`alter database ${name} set ${setting} = ${value}`);
+    }
+  });
   const url = new URL(inject('templateUrl'));
   url.pathname = `/${name}`;
   const pool = new pg.Pool({ connectionString: url.href, max: 2, application_name: 'test' });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll } from 'vitest';
 import type { Config } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
 import { type Posthorn, startPosthorn } from '../../src/main.ts';
-import { createTestDatabase, type TestDatabase } from './database.ts';
+import { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './database.ts';
 
 export const ROOT_KEY = 'root-key-for-tests-0123456789abcdef';
 export const ENCRYPTION_KEY = Buffer.alloc(32, 7);
@@ -30,9 +30,11 @@ export class TestBed {
   posthorn!: Posthorn;
   readonly #others: Posthorn[] = [];
   readonly #overrides: Partial<Config>;
+  readonly #databaseOptions: TestDatabaseOptions;
 
-  constructor(overrides: Partial<Config>) {
+  constructor(overrides: Partial<Config>, databaseOptions: TestDatabaseOptions = {}) {
     this.#overrides = overrides;
+    this.#databaseOptions = databaseOptions;
   }
 
   get url(): string {
@@ -40,7 +42,7 @@ export class TestBed {
   }
 
   async start(): Promise<void> {
-    this.database = await createTestDatabase();
+    this.database = await createTestDatabase(this.#databaseOptions);
     this.posthorn = await this.startProcess();
     this.#others.length = 0;
   }
@@ -55,7 +57,7 @@ export class TestBed {
   /** One more Posthorn on the same database, in this process; stopped with the bed. */
   async startProcess(overrides: Partial<Config> = {}): Promise<Posthorn> {
     const config: Config = {
-      databaseUrl: this.database.url,
+      databaseUrl: this.database?.url ?? null,
       directDatabaseUrl: null,
       dataDir: '',
       host: '127.0.0.1',
@@ -252,8 +254,8 @@ export async function until<T>(
 }
 
 /** A bed for all tests of a file. */
-export function useTestBed(overrides: Partial<Config> = {}): TestBed {
-  const bed = new TestBed(overrides);
+export function useTestBed(overrides: Partial<Config> = {}, databaseOptions: TestDatabaseOptions = {}): TestBed {
+  const bed = new TestBed(overrides, databaseOptions);
   beforeAll(() => bed.start());
   afterAll(() => bed.stop());
   return bed;
