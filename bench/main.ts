@@ -1,4 +1,8 @@
-import { parseArgs } from 'node:util';
+import { describeUnknownName, readCommandLine, USAGE_EXIT_CODE } from '../src/cli/command.ts';
+import { compare, PAIRS_DEFAULT } from './compare/compare.ts';
+import { COMPARISONS } from './compare/comparisons.ts';
+import { findCommit, OtherVersions, UnknownRefError } from './compare/other-version.ts';
+import { formatSummaries, type Summary } from './compare/summary.ts';
 import { benchCrash } from './scenarios/crash.ts';
 import { benchDeliver } from './scenarios/deliver.ts';
 import { benchFairness } from './scenarios/fairness.ts';
@@ -25,31 +29,64 @@ const SCENARIOS: Record<string, Scenario> = {
   crash: benchCrash,
 };
 
-const HELP = `Measures Posthorn against floors: the least honest work for the same result, in the same run.
+const HELP = `Measures Posthorn against floors: the least honest work for the same result, in the same run. Or compares two versions.
 
   npm run bench                    every scenario, in under ten minutes
   npm run bench -- SCENARIO …      some of: ${Object.keys(SCENARIOS).join(', ')}
   npm run bench -- --full          at the big sizes, which takes much longer
   npm run bench -- --json          one JSON object a row and line
 
-Starts its own Postgres, servers and receivers, on loopback only. Ends with code 1 where a scenario failed; a bar that
+  npm run bench -- compare REF [SCENARIO …] [--pairs N] [--json]
+                                   measures this folder's code and that of a git ref alternately, ${PAIRS_DEFAULT} pairs by
+                                   default, and prints the ratios of their medians. Scenarios: ${Object.keys(COMPARISONS).join(', ')}
+
+Starts its own Postgres, servers and receivers, on loopback only. Ends with code 1 if a scenario failed; a bar that
 was missed is marked, and fails nothing.
 `;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
+const PAIRS_MAX = 1_000;
+
+const { values, positionals } = readCommandLine({
+  usage: 'npm run bench --',
+  help: HELP,
   options: {
     full: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
+    pairs: { type: 'string' },
+  },
+  checkPositionals: ([first, ...rest]) => {
+    const isCompare = first === 'compare';
+    if (isCompare && rest.length === 0) return 'compare needs a git ref, for example: compare main.';
+    const names = Object.keys(isCompare ? COMPARISONS : SCENARIOS);
+    const given = isCompare ? rest.slice(1) : first === undefined ? [] : [first, ...rest];
+    const unknown = given.find((name) => !names.includes(name));
+    return unknown === undefined ? null : describeUnknownName(unknown, isCompare ? names : [...names, 'compare']);
   },
 });
-const unknown = positionals.find((name) => !(name in SCENARIOS));
-if (values.help || unknown !== undefined) {
-  process.stderr.write(unknown === undefined ? HELP : `There is no scenario ${unknown}.\n\n${HELP}`);
-  process.exit(unknown === undefined ? 0 : 1);
+const isCompare = positionals[0] === 'compare';
+const pairs = Number(values.pairs ?? PAIRS_DEFAULT);
+const flagsFault = findFlagsFault();
+if (flagsFault !== null) {
+  process.stderr.write(`${flagsFault}\n`);
+  process.exit(USAGE_EXIT_CODE);
 }
 
+function findFlagsFault(): string | null {
+  if (values.pairs !== undefined && !isCompare) return '--pairs belongs to compare.';
+  if (values.full && isCompare) return '--full does not belong to compare.';
+  const isPairs = Number.isInteger(pairs) && pairs >= 1 && pairs <= PAIRS_MAX;
+  return isPairs ? null : `--pairs must be a whole number from 1 to ${PAIRS_MAX}.`;
+}
+
+const otherCommit = isCompare ? await findCommit(positionals[1] as string).catch(refuseRef) : null;
+
+function refuseRef(error: unknown): never {
+  if (!(error instanceof UnknownRefError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exit(USAGE_EXIT_CODE);
+}
+
+const otherVersions = new OtherVersions();
 const starting = startDatabases();
 let isStopping = false;
 
@@ -58,10 +95,12 @@ async function stop(exitCode: number) {
   if (isStopping) return;
   isStopping = true;
   await killProcesses();
+  await otherVersions.remove();
   await starting.then((databases) => databases.stop()).catch(() => {});
   process.exit(exitCode);
 }
 /** Exit codes of programs that a signal ended: 128 and its number. */
+process.on('SIGHUP', () => void stop(129));
 process.on('SIGINT', () => void stop(130));
 process.on('SIGTERM', () => void stop(143));
 
@@ -83,9 +122,30 @@ async function run(name: string, scenario: Scenario) {
   }
 }
 
-const names = positionals.length > 0 ? positionals : Object.keys(SCENARIOS);
-for (const name of names) if (!isStopping) await run(name, SCENARIOS[name] as Scenario);
-if (!isStopping) {
-  if (!values.json && rows.length > 0) process.stdout.write(`\n${formatTable(rows)}\n`);
-  await stop(hasFailed ? 1 : 0);
+async function runScenarios(names: string[]) {
+  for (const name of names) if (!isStopping) await run(name, SCENARIOS[name] as Scenario);
+  if (!isStopping && !values.json && rows.length > 0) process.stdout.write(`\n${formatTable(rows)}\n`);
 }
+
+async function runComparison(commit: string, scenarios: string[]) {
+  const progress = (text: string) => process.stderr.write(`${text}\n`);
+  try {
+    progress(`building ${positionals[1]}`);
+    const other = await otherVersions.build(commit, progress);
+    const summaries: Summary[] = [];
+    for await (const summary of compare({ databases, other, scenarios, pairs, progress })) {
+      summaries.push(summary);
+      if (values.json) process.stdout.write(`${JSON.stringify({ ...summary, other: other.commit })}\n`);
+    }
+    if (!values.json) process.stdout.write(`\nother: ${other.commit}\n\n${formatSummaries(summaries)}\n`);
+  } catch (error) {
+    if (isStopping) return;
+    hasFailed = true;
+    process.stderr.write(`compare failed: ${(error as Error).stack}\n`);
+  }
+}
+
+const namesOr = (given: string[], all: object) => (given.length > 0 ? given : Object.keys(all));
+if (otherCommit === null) await runScenarios(namesOr(positionals, SCENARIOS));
+else await runComparison(otherCommit, namesOr(positionals.slice(2), COMPARISONS));
+if (!isStopping) await stop(hasFailed ? 1 : 0);

@@ -1,20 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { prepareBacklog } from '../support/backlog.ts';
 import { drain } from '../support/delivering.ts';
-import { createEndpoint, createEnvironment, PAYLOAD, publishBody } from '../support/graphql.ts';
-import { runLoad, runSteadily } from '../support/load.ts';
+import { createEndpoint, PAYLOAD, publishBody } from '../support/graphql.ts';
+import { runLoad } from '../support/load.ts';
 import { type PosthornProcess, startPosthorn } from '../support/processes.ts';
 import { type Receiver, withReceiver } from '../support/receiving.ts';
 import { makeRow, type Row } from '../support/report.ts';
 import type { Bench } from '../support/scenario.ts';
 import { mean, percentile } from '../support/statistics.ts';
 import { startMeter, toUsageColumns } from '../support/usage.ts';
+import {
+  CHANGES_PER_EVENT,
+  createWatched,
+  EVENTS_PER_SECOND,
+  openClients,
+  publishWatched,
+} from '../support/watched-environment.ts';
 import { startWatchers, toToldColumns, type Watchers, waitUntilTold } from '../support/watching.ts';
 
 const CLIENTS = 1_000;
-/** Each is two changes: the delivery is queued, and delivered. */
-const EVENTS_PER_SECOND = 100;
-const CHANGES_PER_EVENT = 2;
 const SECONDS = 15;
 /** What was published to warm up is delivered and told by then. */
 const SETTLE_MS = 2_000;
@@ -61,7 +65,7 @@ async function measureServing(live: Live): Promise<Row[]> {
   const server = await startPosthorn(databaseUrl, 'api');
   const worker = await startPosthorn(databaseUrl, 'worker');
   try {
-    const environmentId = await createWatched(live, server);
+    const environmentId = await createWatched(server, live.watched);
     await createEndpoint(server.url, { url: 'http://127.0.0.1:2/', eventTypes: ['bench.event'] });
     return [
       await measureLatency(live, { server, worker, environmentId }),
@@ -73,28 +77,12 @@ async function measureServing(live: Live): Promise<Row[]> {
   }
 }
 
-async function createWatched({ watched }: Live, server: PosthornProcess): Promise<string> {
-  const environmentId = await createEnvironment(server.url, 'watched');
-  await createEndpoint(server.url, { url: `${watched.url}/ok/watched` }, environmentId);
-  return environmentId;
-}
-
-const publishWatched = (url: string, environmentId: string, seconds: number): Promise<number> =>
-  runSteadily({
-    url,
-    ratePerSecond: EVENTS_PER_SECOND,
-    seconds,
-    environmentId,
-    makeBody: () => PUBLISH.body,
-    expected: PUBLISH.expected,
-  });
-
 async function measureLatency(
   { watchers, databases, progress }: Live,
   { server, worker, environmentId }: { server: PosthornProcess; worker: PosthornProcess; environmentId: string },
 ): Promise<Row> {
   progress(`${CLIENTS} clients connect`);
-  await openClients(watchers, server, environmentId);
+  await openClients(watchers, { server, environmentId, clients: CLIENTS });
   await publishWatched(server.url, environmentId, 3);
   await sleep(SETTLE_MS);
   await watchers.reset();
@@ -117,16 +105,6 @@ async function measureLatency(
   return row;
 }
 
-/**
- * Opens all clients, and publishes until each has been told of an event: what it costs to subscribe is over by then. On
- * a machine that is busy, the last ones subscribe only when the first second's events are told already.
- */
-async function openClients(watchers: Watchers, server: PosthornProcess, environmentId: string) {
-  await watchers.open(server.url, environmentId, CLIENTS);
-  const publish = async () => void (await publishWatched(server.url, environmentId, 1));
-  await waitUntilTold(watchers, 1, publish);
-}
-
 /** In turns without and with clients; the watched environment is as busy without them. */
 async function measurePublishing(
   { watchers, progress }: Live,
@@ -139,7 +117,7 @@ async function measurePublishing(
     return load.rate;
   };
   const publishBeside = async () => {
-    await openClients(watchers, server, environmentId);
+    await openClients(watchers, { server, environmentId, clients: CLIENTS });
     const rate = await publish(PUBLISH_SECONDS);
     await watchers.close();
     return rate;
@@ -169,8 +147,8 @@ async function drainWatched(live: Live, databaseUrl: string, clients: number): P
   const { databases, receiver, watchers } = live;
   const server = await startPosthorn(databaseUrl, 'api');
   try {
-    const environmentId = await createWatched(live, server);
-    if (clients > 0) await openClients(watchers, server, environmentId);
+    const environmentId = await createWatched(server, live.watched);
+    if (clients > 0) await openClients(watchers, { server, environmentId, clients: CLIENTS });
     const drained = new AbortController();
     const publishing = (async () => {
       while (!drained.signal.aborted) await publishWatched(server.url, environmentId, 1);

@@ -16,11 +16,13 @@ export interface Backlog {
   events: number;
   /** Query of the endpoints' URLs, for the receiver. @default none */
   query?: string;
+  /** Folder of the version that prepares it. @default this one */
+  root?: string;
 }
 
 /** Publishes events of 1 KB, each to every endpoint, and leaves their deliveries waiting: no worker runs. */
-export async function prepareBacklog({ databaseUrl, receiverUrl, endpoints, events, query = '' }: Backlog) {
-  const server = await startPosthorn(databaseUrl, 'api');
+export async function prepareBacklog({ databaseUrl, receiverUrl, endpoints, events, query = '', root }: Backlog) {
+  const server = await startPosthorn(databaseUrl, 'api', root);
   try {
     const urls = Array.from({ length: endpoints }, (_, index) => `${receiverUrl}/ok/${index}${query}`);
     await createEndpoints(

@@ -14,6 +14,8 @@ export interface Databases {
   clone(name: string, from: string): Promise<string>;
   /** @returns connection string of a database that was made */
   urlOf(name: string): string;
+  /** Deletes a database. */
+  drop(name: string): Promise<void>;
   /** Takes all databases away, so that what one scenario left does not weigh on the next. */
   dropAll(): Promise<void>;
   /** Stops Postgres and starts it again; connection strings stay good. */
@@ -47,6 +49,10 @@ export async function startDatabases(): Promise<Databases> {
     create: (name) => make(name, `create database ${name}`),
     clone: (name, from) => make(name, `create database ${name} template ${from}`),
     urlOf,
+    drop: async (name) => {
+      await execute(`drop database ${name} with (force)`);
+      names.delete(name);
+    },
     dropAll: async () => {
       for (const name of names) await execute(`drop database ${name} with (force)`);
       names.clear();

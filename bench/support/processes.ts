@@ -7,6 +7,8 @@ import { findFreePort } from '../../src/storage/embedded-postgres.ts';
 export const ROOT_KEY = 'bench-root-key-0123456789abcdef0123456789';
 const ENCRYPTION_KEY = Buffer.alloc(32, 1).toString('base64');
 const READY_MS_MAX = 30_000;
+/** Folder of this version's code. */
+export const ROOT = join(import.meta.dirname, '../..');
 
 /** Every process that was started and has not ended. */
 const children = new Set<ChildProcess>();
@@ -37,11 +39,20 @@ export interface PosthornProcess {
   kill(): Promise<void>;
 }
 
-/** Starts Posthorn as a user would, with its log thrown away, and waits until it is ready. */
-export async function startPosthorn(databaseUrl: string, role: PosthornProcess['role']): Promise<PosthornProcess> {
+/**
+ * Starts Posthorn as a user would, with its log thrown away, and waits until it is ready.
+ *
+ * @param root folder of the version to run
+ */
+export async function startPosthorn(
+  databaseUrl: string,
+  role: PosthornProcess['role'],
+  root: string = ROOT,
+): Promise<PosthornProcess> {
   const port = await findFreePort();
   const child = keep(() =>
-    spawn(process.execPath, [join(import.meta.dirname, '../../src/main.ts')], {
+    spawn(process.execPath, [join(root, 'src/main.ts')], {
+      cwd: root,
       stdio: ['ignore', 'ignore', 'inherit'],
       env: {
         PATH: process.env.PATH,

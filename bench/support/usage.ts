@@ -6,17 +6,28 @@ import type { PosthornProcess } from './processes.ts';
 export interface Usage {
   /** CPU time of Posthorn's processes and of Postgres; null where there is no /proc. */
   cpuSeconds: number | null;
+  /** The parts of that sum; null where there is no /proc. */
+  cpuSecondsOf: CpuSeconds | null;
   /** Most memory of a process, by role; empty where there is no /proc. */
   peakMemoryMb: Record<string, number>;
 }
+
+/** CPU time by who used it. */
+export interface CpuSeconds {
+  posthorn: number;
+  postgres: number;
+}
+
+const addUp = (cpu: CpuSeconds | null) => cpu && cpu.posthorn + cpu.postgres;
 
 /** Begins to measure. @returns what gives the usage since then, to be called while the processes still run */
 export function startMeter(processes: PosthornProcess[], databases: Databases): () => Usage {
   const start = readCpuSeconds(processes, databases);
   return () => {
     const end = readCpuSeconds(processes, databases);
-    const cpuSeconds = start === null || end === null ? null : end - start;
-    return { cpuSeconds, peakMemoryMb: readPeakMemoryMb(processes) };
+    const cpuSecondsOf =
+      start && end ? { posthorn: end.posthorn - start.posthorn, postgres: end.postgres - start.postgres } : null;
+    return { cpuSeconds: addUp(cpuSecondsOf), cpuSecondsOf, peakMemoryMb: readPeakMemoryMb(processes) };
   };
 }
 
@@ -28,11 +39,12 @@ export function addUsages(usages: Usage[]): Usage {
       peakMemoryMb[role] = Math.max(peakMemoryMb[role] ?? 0, megabytes);
     }
   }
-  const cpuSeconds = usages.reduce<number | null>(
-    (sum, usage) => (sum === null || usage.cpuSeconds === null ? null : sum + usage.cpuSeconds),
-    0,
+  const cpuSecondsOf = usages.reduce<CpuSeconds | null>(
+    (sum, { cpuSecondsOf: one }) =>
+      sum && one && { posthorn: sum.posthorn + one.posthorn, postgres: sum.postgres + one.postgres },
+    { posthorn: 0, postgres: 0 },
   );
-  return { cpuSeconds, peakMemoryMb };
+  return { cpuSeconds: addUp(cpuSecondsOf), cpuSecondsOf, peakMemoryMb };
 }
 
 /** The columns of a row that tell of usage. @param count deliveries or events that it was for */
@@ -54,14 +66,17 @@ export function readPeakMemoryMb(processes: PosthornProcess[]): Record<string, n
 /** Ticks of a second in /proc/PID/stat: USER_HZ, which is 100 on every Linux. */
 const TICKS_PER_SECOND = 100;
 
-function readCpuSeconds(processes: PosthornProcess[], { pid }: Databases): number | null {
+function readCpuSeconds(processes: PosthornProcess[], { pid }: Databases): CpuSeconds | null {
   const own = processes.map((process) => readTicks(process.pid));
   const postmaster = readTicks(pid);
   if (own.includes(null) || postmaster === null) return null;
   const children = (readProc(`${pid}/task/${pid}/children`) ?? '').trim().split(' ').filter(Boolean).map(Number);
   const backends = children.map((child) => readTicks(child)?.own ?? 0);
-  const ticks = [...own.map((one) => one?.own ?? 0), postmaster.own, postmaster.reaped, ...backends];
-  return ticks.reduce((sum, one) => sum + one, 0) / TICKS_PER_SECOND;
+  const toSeconds = (ticks: number[]) => ticks.reduce((sum, one) => sum + one, 0) / TICKS_PER_SECOND;
+  return {
+    posthorn: toSeconds(own.map((one) => one?.own ?? 0)),
+    postgres: toSeconds([postmaster.own, postmaster.reaped, ...backends]),
+  };
 }
 
 /** CPU time of a process, and of those children of it that ended and were waited for. */
