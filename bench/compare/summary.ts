@@ -1,4 +1,3 @@
-import { median, percentile } from '../support/statistics.ts';
 import type { Sample } from './sides.ts';
 
 /** Both sides' results of one pair. */
@@ -64,10 +63,21 @@ function toFigure(name: string, read: Reading, pairs: Pair[]): Figure | null {
   };
 }
 
+/** Interpolates between the two nearest values: with few pairs, picking one of them would skew even numbers of pairs. */
+function quantile(values: number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const position = (sorted.length - 1) * share;
+  const lower = sorted[Math.floor(position)] as number;
+  const upper = sorted[Math.ceil(position)] as number;
+  return lower + (upper - lower) * (position - Math.floor(position));
+}
+
+const median = (values: number[]) => quantile(values, 0.5);
+
 const toSpread = (ratios: number[]) => ({
   min: Math.min(...ratios),
-  q1: percentile(ratios, 0.25),
-  q3: percentile(ratios, 0.75),
+  q1: quantile(ratios, 0.25),
+  q3: quantile(ratios, 0.75),
   max: Math.max(...ratios),
 });
 
