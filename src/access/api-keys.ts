@@ -7,6 +7,11 @@ import type { PrismaClient } from '../generated/prisma/client.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { Caller } from './caller.ts';
 
+/** Columns to read of a row: at least its ID. */
+export interface RowSelect {
+  id: true;
+}
+
 /** Begins every key, so that scanners of leaked secrets can tell one. */
 const KEY_PREFIX = 'phk_';
 const KEY_BYTES = 32;
@@ -36,11 +41,16 @@ export const hashKey = (key: string): Uint8Array<ArrayBuffer> =>
 /**
  * Makes an API key for an environment.
  *
- * @returns the stored row, and the key itself, which nobody can read later
+ * @param select columns to return of the stored row
+ * @returns them, and the key itself, which nobody can read later
  * @throws {InvalidInputError}
  * @throws {NotFoundError} where the environment is not one that the caller may act in
  */
-export async function createApiKey(prisma: PrismaClient, caller: Caller, input: CreateApiKeyInput) {
+export async function createApiKey<Select extends RowSelect>(
+  prisma: PrismaClient,
+  caller: Caller,
+  { input, select }: { input: CreateApiKeyInput; select: Select },
+) {
   const { name, expiresAt } = parseInput(inputSchema, input);
   requireScopes(caller, input.scopes);
   const own = caller.isOperator ? {} : { AND: { id: caller.environmentId } };
@@ -48,6 +58,7 @@ export async function createApiKey(prisma: PrismaClient, caller: Caller, input: 
   if (!environment) throw new NotFoundError('There is no environment with this ID.');
   const secret = KEY_PREFIX + randomBytes(KEY_BYTES).toString('base64url');
   const apiKey = await prisma.apiKey.create({
+    select,
     data: {
       id: newId(),
       environmentId: environment.id,
@@ -72,11 +83,21 @@ function requireScopes(caller: Caller, scopes: Scope[]) {
   );
 }
 
-/** Ends a key at once; one that is revoked already stays as it is. @throws {NotFoundError} */
-export async function revokeApiKey(prisma: PrismaClient, caller: Caller, apiKeyId: string) {
+/**
+ * Ends a key at once; one that is revoked already stays as it is.
+ *
+ * @param select columns to return of its row
+ * @throws {NotFoundError}
+ */
+export async function revokeApiKey<Select extends RowSelect>(
+  prisma: PrismaClient,
+  caller: Caller,
+  { apiKeyId, select }: { apiKeyId: string; select: Select },
+) {
   const own = caller.isOperator ? {} : { environmentId: caller.environmentId };
-  const apiKey = await prisma.apiKey.findFirst({ where: { id: apiKeyId, ...own } });
+  const where = { id: apiKeyId, ...own };
+  const apiKey = await prisma.apiKey.findFirst({ select: { revokedAt: true }, where });
   if (!apiKey) throw new NotFoundError('There is no API key with this ID.');
-  if (apiKey.revokedAt) return apiKey;
-  return prisma.apiKey.update({ where: { id: apiKey.id }, data: { revokedAt: new Date() } });
+  if (apiKey.revokedAt) return prisma.apiKey.findUniqueOrThrow({ select, where });
+  return prisma.apiKey.update({ select, where, data: { revokedAt: new Date() } });
 }

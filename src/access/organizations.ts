@@ -21,19 +21,21 @@ export const ENVIRONMENTS_MAX = 100;
 
 const inputSchema = z.object({ name: NAME_SCHEMA });
 
-/** Makes an organization with its first environment. @throws {InvalidInputError} */
+/** Makes an organization with its first environment. @returns their IDs. @throws {InvalidInputError} */
 export async function createOrganization(prisma: PrismaClient, input: { name: string }) {
   const { name } = parseInput(inputSchema, input);
-  const { environments, ...organization } = await prisma.organization.create({
-    data: { id: newId(), name, environments: { create: { id: newId(), name: FIRST_ENVIRONMENT_NAME } } },
-    include: { environments: true },
+  const [organizationId, environmentId] = [newId(), newId()];
+  await prisma.organization.create({
+    select: { id: true },
+    data: { id: organizationId, name, environments: { create: { id: environmentId, name: FIRST_ENVIRONMENT_NAME } } },
   });
-  return { organization, environment: environments[0] as (typeof environments)[number] };
+  return { organizationId, environmentId };
 }
 
 /**
  * Makes an environment in an organization.
  *
+ * @returns its ID
  * @throws {InvalidInputError} also where the organization has one of that name, or as many as there may be
  * @throws {NotFoundError} where the organization is not one that the caller may act in
  */
@@ -44,12 +46,15 @@ export async function createEnvironment(
 ) {
   const { name } = parseInput(inputSchema, input);
   const isForeign = !caller.isOperator && caller.organizationId !== input.organizationId;
-  const organization = isForeign ? null : await prisma.organization.findUnique({ where: { id: input.organizationId } });
+  const organization = isForeign
+    ? null
+    : await prisma.organization.findUnique({ select: { id: true }, where: { id: input.organizationId } });
   if (!organization) throw new NotFoundError('There is no organization with this ID.');
   try {
     return await prisma.$transaction(async (transaction) => {
       await requireRoom(transaction, organization.id);
-      return await transaction.environment.create({ data: { id: newId(), organizationId: organization.id, name } });
+      const data = { id: newId(), organizationId: organization.id, name };
+      return (await transaction.environment.create({ select: { id: true }, data })).id;
     });
   } catch (error) {
     // P2002: a unique constraint failed. The only one here is on organization and name.

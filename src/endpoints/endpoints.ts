@@ -34,7 +34,23 @@ export interface EndpointsOptions {
   targetPolicy: TargetPolicy;
 }
 
-/** Makes, changes and ends endpoints. Every method works within one tenant. */
+/** Columns and relations to read of an endpoint: at least these. */
+export interface EndpointSelect {
+  id: true;
+  deletedAt: true;
+}
+
+/** What was read of an endpoint: at least these columns. */
+export interface EndpointRow {
+  id: string;
+  /** `null` if it was not deleted. */
+  deletedAt: Date | null;
+}
+
+/**
+ * Creates, changes and deletes endpoints. Every method works within one tenant and returns what `select` names of the
+ * endpoint, read in the transaction of the change.
+ */
 export class Endpoints {
   readonly #prisma: PrismaClient;
   readonly #signals: Signals;
@@ -49,7 +65,7 @@ export class Endpoints {
   }
 
   /** @returns the endpoint, and its secret, which nobody can read later. @throws {InvalidInputError} */
-  async create(tenant: Tenant, input: CreateEndpointInput) {
+  async create(tenant: Tenant, input: CreateEndpointInput, select: EndpointSelect) {
     const given = parseInput(createEndpointSchema, input);
     this.#requireReachable(given.url);
     const secret = given.secret ?? makeSecret(given.signatureKind ?? 'HMAC_SHA256');
@@ -57,6 +73,7 @@ export class Endpoints {
     const eventTypes = given.eventTypes ?? ['*'];
     const id = newId();
     const create = this.#prisma.endpoint.create({
+      select,
       data: {
         id,
         organization: { connect: { id: tenant.organizationId } },
@@ -93,7 +110,7 @@ export class Endpoints {
    * @throws {InvalidInputError}
    * @throws {NotFoundError}
    */
-  async update(tenant: Tenant, input: UpdateEndpointInput) {
+  async update(tenant: Tenant, input: UpdateEndpointInput, select: EndpointSelect) {
     const given = parseInput(updateEndpointSchema, input);
     if (given.url) this.#requireReachable(given.url);
     const { eventTypes, name } = given;
@@ -114,6 +131,7 @@ export class Endpoints {
     };
     return this.#change(tenant, input.endpointId, {
       kind: 'UPDATED',
+      select,
       data,
       opensLane: typeof given.rateLimitPerSecond === 'number',
       // Another address is no longer the one that failed.
@@ -122,14 +140,16 @@ export class Endpoints {
   }
 
   /** Takes the endpoint away. Its deliveries and attempts stay readable; what still waits is skipped. */
-  async delete(tenant: Tenant, endpointId: string) {
-    return this.#change(tenant, endpointId, { kind: 'DELETED', data: { deletedAt: new Date() }, opensLane: true });
+  async delete(tenant: Tenant, endpointId: string, select: EndpointSelect) {
+    const data = { deletedAt: new Date() };
+    return this.#change(tenant, endpointId, { kind: 'DELETED', select, data, opensLane: true });
   }
 
   /** Deliveries are held from now on. A disabled endpoint stays disabled. @throws {NotFoundError} */
-  async pause(tenant: Tenant, endpointId: string) {
+  async pause(tenant: Tenant, endpointId: string, select: EndpointSelect) {
     return this.#change(tenant, endpointId, {
       kind: 'PAUSED',
+      select,
       from: ['ACTIVE'],
       data: { status: 'PAUSED' },
       opensLane: true,
@@ -137,9 +157,10 @@ export class Endpoints {
   }
 
   /** Deliveries that were held go out, oldest first. Only a paused endpoint is changed. @throws {NotFoundError} */
-  async resume(tenant: Tenant, endpointId: string) {
+  async resume(tenant: Tenant, endpointId: string, select: EndpointSelect) {
     return this.#change(tenant, endpointId, {
       kind: 'RESUMED',
+      select,
       from: ['PAUSED'],
       data: { status: 'ACTIVE' },
       opensLane: true,
@@ -147,7 +168,7 @@ export class Endpoints {
   }
 
   /** Deliveries are skipped from now on. @throws {InvalidInputError} @throws {NotFoundError} */
-  async disable(tenant: Tenant, endpointId: string, reason?: string | null) {
+  async disable(tenant: Tenant, endpointId: string, { reason, select }: DisableOptions) {
     if (reason && (reason.length > DISABLED_REASON_MAX_CHARS || reason.includes('\0'))) {
       const message = `may have ${DISABLED_REASON_MAX_CHARS} characters at most, and no NUL.`;
       throw new InvalidInputError([{ path: ['reason'], message }]);
@@ -157,13 +178,13 @@ export class Endpoints {
       disabledReason: reason || DISABLED_REASON_DEFAULT,
       disabledAt: new Date(),
     } as const;
-    return this.#change(tenant, endpointId, { kind: 'DISABLED', from: ['ACTIVE', 'PAUSED'], data });
+    return this.#change(tenant, endpointId, { kind: 'DISABLED', select, from: ['ACTIVE', 'PAUSED'], data });
   }
 
   /** Deliveries go out again. Those skipped meanwhile can be retried by hand. @throws {NotFoundError} */
-  async enable(tenant: Tenant, endpointId: string) {
+  async enable(tenant: Tenant, endpointId: string, select: EndpointSelect) {
     const data = { status: 'ACTIVE', disabledReason: null, disabledAt: null } as const;
-    return this.#change(tenant, endpointId, { kind: 'ENABLED', from: ['DISABLED'], data, endsStreak: true });
+    return this.#change(tenant, endpointId, { kind: 'ENABLED', select, from: ['DISABLED'], data, endsStreak: true });
   }
 
   /**
@@ -174,13 +195,14 @@ export class Endpoints {
    * @throws {InvalidInputError}
    * @throws {NotFoundError}
    */
-  async rotateSecret(tenant: Tenant, { endpointId, ...input }: RotateSecretInput) {
+  async rotateSecret(tenant: Tenant, { endpointId, ...input }: RotateSecretInput, select: EndpointSelect) {
     const given = parseInput(rotateSecretSchema, input);
     const rotated = await this.#prisma.$transaction(async (transaction) => {
       await lock(transaction, tenant, { endpointId });
       const now = new Date();
       const expiresAt = new Date(now.getTime() + (given.overlapSeconds ?? OVERLAP_SECONDS_DEFAULT) * 1_000);
       const valid = await transaction.endpointSecret.findMany({
+        select: { kind: true, expiresAt: true },
         where: { endpointId, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
       });
       requireRoom(valid.map((old) => old.expiresAt ?? expiresAt).filter((end) => end > now));
@@ -193,7 +215,7 @@ export class Endpoints {
         deleteMany: { expiresAt: { lt: now } },
       };
       const where = scope(tenant, endpointId);
-      const endpoint = await transaction.endpoint.update({ where, data: { secrets, updatedAt: now } });
+      const endpoint = await transaction.endpoint.update({ select, where, data: { secrets, updatedAt: now } });
       await noteChange(transaction, endpointId, 'SECRET_ROTATED');
       return { endpoint, secret };
     });
@@ -208,12 +230,14 @@ export class Endpoints {
   }
 
   /** Writes a change, and what tells of it. @throws {NotFoundError} */
-  async #change(tenant: Tenant, endpointId: string, { kind, data, from, ...reasons }: Change) {
+  async #change(tenant: Tenant, endpointId: string, { kind, select, data, from, ...reasons }: Change) {
     const changed = await this.#prisma.$transaction(async (transaction) => {
-      const endpoint = await lock(transaction, tenant, { endpointId, ...reasons });
-      if (from && !from.includes(endpoint.status)) return endpoint;
+      const { status } = await lock(transaction, tenant, { endpointId, ...reasons });
+      const where = scope(tenant, endpointId);
+      if (from && !from.includes(status)) return transaction.endpoint.findUniqueOrThrow({ select, where });
       const updated = await transaction.endpoint.update({
-        where: scope(tenant, endpointId),
+        select,
+        where,
         data: { ...data, updatedAt: new Date() },
       });
       await noteChange(transaction, endpointId, kind);
@@ -245,9 +269,17 @@ export class Endpoints {
   #seal = (text: string) => this.#keyring.seal(text) as Uint8Array<ArrayBuffer>;
 }
 
+interface DisableOptions {
+  /** For people. Defaults to `Disabled by hand.` */
+  reason?: string | null;
+  select: EndpointSelect;
+}
+
 /** What is written of an endpoint, and whether its deliveries go into a lane of its own by that. */
 interface Change {
   kind: EndpointChangeKind;
+  /** What to return of the endpoint. */
+  select: EndpointSelect;
   data: Prisma.EndpointUpdateInput;
   /** Statuses that the change is for; in any other the endpoint stays as it is. @default every status */
   from?: EndpointStatus[];
@@ -276,14 +308,15 @@ async function lock(
   { endpointId, opensLane, endsStreak }: Pick<Change, 'opensLane' | 'endsStreak'> & { endpointId: string },
 ) {
   const where = scope(tenant, endpointId);
-  if (!(await transaction.endpoint.findFirst({ where }))) throw notFound();
+  const select = { status: true };
+  if (!(await transaction.endpoint.findFirst({ select, where }))) throw notFound();
   if (opensLane) {
     await transaction.$executeRaw`insert into lanes (endpoint_id) values (${endpointId}::uuid)
       on conflict (endpoint_id) do update set opened_at = lanes.opened_at`;
   }
   if (endsStreak) await transaction.failureStreak.deleteMany({ where: { endpointId } });
   await transaction.$executeRaw`select 1 from endpoints where id = ${endpointId}::uuid for update`;
-  const endpoint = await transaction.endpoint.findFirst({ where });
+  const endpoint = await transaction.endpoint.findFirst({ select, where });
   if (!endpoint) throw notFound();
   return endpoint;
 }

@@ -2,11 +2,11 @@ import { queryFromInfo } from '@pothos/plugin-prisma';
 import { createApiKey, revokeApiKey } from '../access/api-keys.ts';
 import { visibleApiKeys } from '../access/visible.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
-import type { ApiKey } from '../generated/prisma/client.ts';
 import { builder } from './builder.ts';
 import { EnvironmentRef } from './environment.ts';
 import { decodeInput } from './ids.ts';
 import { loadNestedPage, pageComplexity, readPage } from './pages.ts';
+import { selectInPayload } from './selection.ts';
 
 export const ScopeRef = builder.enumType('Scope', {
   description: 'What an API key may do.',
@@ -21,6 +21,7 @@ export const ScopeRef = builder.enumType('Scope', {
 
 const ApiKeyRef = builder.prismaNode('ApiKey', {
   description: 'Lets a program or a person in. The key itself is shown once, and stored as a hash.',
+  select: { id: true },
   id: { resolve: (apiKey) => apiKey.id },
   findUnique: (id, { caller }) => ({ ...visibleApiKeys(caller), id }),
   authScopes: { scope: 'API_KEYS_MANAGE' },
@@ -30,7 +31,7 @@ const ApiKeyRef = builder.prismaNode('ApiKey', {
       nullable: true,
       description: 'How the key begins, to tell it from others; null: it was made before this was kept.',
     }),
-    scopes: t.field({ type: [ScopeRef], description: 'What it may do.', resolve: (apiKey) => apiKey.scopes }),
+    scopes: t.expose('scopes', { type: [ScopeRef], description: 'What it may do.' }),
     environment: t.relation('environment', { description: 'The environment that it acts in.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     lastUsedAt: t.expose('lastUsedAt', {
@@ -55,7 +56,6 @@ builder.prismaObjectField(EnvironmentRef, 'apiKeys', (t) =>
         'Its API keys that the caller may see, newest first, also those that ended: a key sees those of its own environment.',
       authScopes: { scope: 'API_KEYS_MANAGE' },
       complexity: pageComplexity,
-      select: { id: true },
       resolve: ({ id }, args, context, info) => {
         const { services, caller } = context;
         const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
@@ -88,13 +88,15 @@ const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
   }),
 });
 
-const CreateApiKeyPayload = builder.objectRef<{ apiKey: ApiKey; secret: string }>('CreateApiKeyPayload').implement({
-  description: 'The API key that was made.',
-  fields: (t) => ({
-    apiKey: t.field({ type: ApiKeyRef, description: 'What is stored of it.', resolve: (payload) => payload.apiKey }),
-    secret: t.exposeString('secret', { description: 'The key itself. Shown this once.' }),
-  }),
-});
+const CreateApiKeyPayload = builder
+  .objectRef<{ apiKey: { id: string }; secret: string }>('CreateApiKeyPayload')
+  .implement({
+    description: 'The API key that was made.',
+    fields: (t) => ({
+      apiKey: t.field({ type: ApiKeyRef, description: 'What is stored of it.', resolve: (payload) => payload.apiKey }),
+      secret: t.exposeString('secret', { description: 'The key itself. Shown this once.' }),
+    }),
+  });
 
 builder.mutationField('createApiKey', (t) =>
   t.field({
@@ -106,9 +108,16 @@ builder.mutationField('createApiKey', (t) =>
       union: { name: 'CreateApiKeyResult', description: 'What `createApiKey` answers.' },
     },
     args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The key to make.' }) },
-    resolve: (_, { input }, { services, caller }) => {
-      const environmentId = decodeInput('Environment', input.environmentId, 'environmentId');
-      return createApiKey(services.prisma, caller, { ...input, environmentId });
+    resolve: (_, args, context, info) => {
+      const { services, caller } = context;
+      const input = {
+        ...args.input,
+        environmentId: decodeInput('Environment', args.input.environmentId, 'environmentId'),
+      };
+      return createApiKey(services.prisma, caller, {
+        input,
+        select: selectInPayload(context, info, { field: 'apiKey', always: { id: true } }),
+      });
     },
   }),
 );
@@ -118,7 +127,7 @@ const RevokeApiKeyInput = builder.inputType('RevokeApiKeyInput', {
   fields: (t) => ({ apiKeyId: t.id({ required: true, description: 'The key to revoke.' }) }),
 });
 
-const RevokeApiKeyPayload = builder.objectRef<{ apiKey: ApiKey }>('RevokeApiKeyPayload').implement({
+const RevokeApiKeyPayload = builder.objectRef<{ apiKey: { id: string } }>('RevokeApiKeyPayload').implement({
   description: 'The API key that was revoked.',
   fields: (t) => ({
     apiKey: t.field({ type: ApiKeyRef, description: 'It.', resolve: (payload) => payload.apiKey }),
@@ -135,9 +144,11 @@ builder.mutationField('revokeApiKey', (t) =>
       union: { name: 'RevokeApiKeyResult', description: 'What `revokeApiKey` answers.' },
     },
     args: { input: t.arg({ type: RevokeApiKeyInput, required: true, description: 'The key to revoke.' }) },
-    resolve: async (_, { input }, { services, caller }) => {
+    resolve: async (_, { input }, context, info) => {
+      const { services, caller } = context;
       const apiKeyId = decodeInput('ApiKey', input.apiKeyId, 'apiKeyId');
-      return { apiKey: await revokeApiKey(services.prisma, caller, apiKeyId) };
+      const select = selectInPayload(context, info, { field: 'apiKey', always: { id: true } });
+      return { apiKey: await revokeApiKey(services.prisma, caller, { apiKeyId, select }) };
     },
   }),
 );

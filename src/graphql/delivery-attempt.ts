@@ -52,6 +52,7 @@ const AttemptErrorRef = builder.objectRef<{ code: AttemptErrorCode; message: str
 
 export const DeliveryAttemptRef = builder.prismaNode('DeliveryAttempt', {
   description: 'One HTTP request of a delivery, with request, response, duration and error.',
+  select: { id: true },
   id: { resolve: (attempt) => attempt.id },
   findUnique: (id, { caller }) => ({ ...visibleAttempts(caller), id }),
   authScopes: { anyScope: MAY_READ },
@@ -93,6 +94,7 @@ export const DeliveryAttemptRef = builder.prismaNode('DeliveryAttempt', {
       type: AttemptErrorRef,
       nullable: true,
       description: 'Why it failed; null where it succeeded, or was made elsewhere and no reason was given.',
+      select: { errorCode: true, errorMessage: true },
       resolve: ({ errorCode, errorMessage }) =>
         errorCode === null ? null : { code: errorCode, message: errorMessage ?? '' },
     }),
@@ -103,6 +105,7 @@ export const DeliveryAttemptRef = builder.prismaNode('DeliveryAttempt', {
     }),
     isDeadLetter: t.boolean({
       description: 'Whether the delivery became a dead letter by this attempt.',
+      select: { deadLetteredAt: true },
       resolve: ({ deadLetteredAt }) => deadLetteredAt !== null,
     }),
     deadLetteredAt: t.expose('deadLetteredAt', {

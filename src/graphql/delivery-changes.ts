@@ -5,10 +5,13 @@ import type { ChangeBatch, ChangeFilter, Round } from '../live/topic.ts';
 import { builder } from './builder.ts';
 import { loadChangeRow } from './change-rows.ts';
 import type { Context } from './context.ts';
+import { DeliveryRef } from './delivery.ts';
+import { DeliveryAttemptRef } from './delivery-attempt.ts';
 import { DeliveryStatusRef } from './delivery-status.ts';
 import { decodeArgument, decodeOptional } from './ids.ts';
 import { AFTER_DESCRIPTION, CURSOR_DESCRIPTION, readAfter } from './live-cursor.ts';
 import { requireFound } from './require-found.ts';
+import { planOnce } from './selection.ts';
 
 const COALESCE_MS_MIN = 100;
 const COALESCE_MS_MAX = 60_000;
@@ -22,10 +25,12 @@ interface ToldChange {
 const DeliveryChangeRef = builder.objectRef<ToldChange>('DeliveryChange').implement({
   description: "A delivery's change of status.",
   fields: (t) => ({
-    delivery: t.prismaField({
-      type: 'Delivery',
+    delivery: t.field({
+      type: DeliveryRef,
       description: 'The delivery.',
-      resolve: async (query, { change, round }, _, { services }) => {
+      resolve: async ({ change, round }, _, context, info) => {
+        const query = planOnce(context, info);
+        const { services } = context;
         const findMany = (ids: string[]) => services.prisma.delivery.findMany({ ...query, where: { id: { in: ids } } });
         const id = change.deliveryId;
         const delivery = await loadChangeRow({ round, table: 'deliveries', query, id, findMany });
@@ -45,13 +50,15 @@ const DeliveryChangeRef = builder.objectRef<ToldChange>('DeliveryChange').implem
       description: 'Null when the delivery was created by this change.',
       resolve: ({ change }) => change.previousStatus,
     }),
-    attempt: t.prismaField({
-      type: 'DeliveryAttempt',
+    attempt: t.field({
+      type: DeliveryAttemptRef,
       nullable: true,
       description: 'The attempt behind the change; null where there was none.',
-      resolve: (query, { change, round }, _, { services }) => {
+      resolve: ({ change, round }, _, context, info) => {
         const id = change.attemptId;
         if (id === null) return null;
+        const query = planOnce(context, info);
+        const { services } = context;
         const findMany = (ids: string[]) =>
           services.prisma.deliveryAttempt.findMany({ ...query, where: { id: { in: ids } } });
         return loadChangeRow({ round, table: 'delivery_attempts', query, id, findMany });

@@ -20,6 +20,7 @@ const COUNT_COMPLEXITY = 100;
 
 export const DeliveryRef = builder.prismaNode('Delivery', {
   description: 'One event on its way to one endpoint: the unit that has a status and can be retried.',
+  select: { id: true },
   id: { resolve: (delivery) => delivery.id },
   findUnique: (id, { caller }) => ({ ...visibleDeliveries(caller), id }),
   authScopes: { anyScope: MAY_READ },
@@ -73,6 +74,7 @@ export const DeliveryRef = builder.prismaNode('Delivery', {
       type: 'DateTime',
       nullable: true,
       description: 'When it became a dead letter; null while it is none.',
+      select: { status: true, deadLetteredAt: true },
       resolve: ({ status, deadLetteredAt }) => (status === 'FAILED' ? deadLetteredAt : null),
     }),
     notRetryableReason: t.field({

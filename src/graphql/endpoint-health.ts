@@ -85,7 +85,6 @@ builder.prismaObjectField(EndpointRef, 'health', (t) =>
     description: 'How it fares.',
     authScopes: { scope: 'DELIVERIES_READ' },
     complexity: HEALTH_COMPLEXITY,
-    select: { id: true },
     resolve: async ({ id }, _, { services }) => {
       const health = await services.health.read(id);
       if (!health) throw new Error('An endpoint that was read is gone.');

@@ -1,8 +1,9 @@
+import type { EndpointRow } from '../endpoints/endpoints.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
-import type { Endpoint } from '../generated/prisma/client.ts';
 import { builder } from './builder.ts';
-import { EndpointRef, HttpMethodRef, SignatureKindRef } from './endpoint.ts';
+import { ENDPOINT_SELECT, EndpointRef, HttpMethodRef, SignatureKindRef } from './endpoint.ts';
 import { decodeInput } from './ids.ts';
+import { selectInPayload } from './selection.ts';
 
 const RetryPolicyInput = builder.inputType('RetryPolicyInput', {
   description: 'When and how often a delivery is tried again. What is left out stays, or is the default.',
@@ -99,7 +100,7 @@ const UpdateEndpointInput = builder.inputType('UpdateEndpointInput', {
   }),
 });
 
-type EndpointWithSecret = { endpoint: Endpoint; secret: string };
+type EndpointWithSecret = { endpoint: EndpointRow; secret: string };
 
 const CreateEndpointPayload = builder.objectRef<EndpointWithSecret>('CreateEndpointPayload').implement({
   description: 'The endpoint that was made.',
@@ -127,8 +128,15 @@ builder.mutationField('createEndpoint', (t) =>
       union: { name: 'CreateEndpointResult', description: 'What `createEndpoint` answers.' },
     },
     args: { input: t.arg({ type: CreateEndpointInput, required: true, description: 'The endpoint to make.' }) },
-    resolve: (_, { input }, { services, caller }) =>
-      services.endpoints.create(caller, { ...input, headers: input.headers as Record<string, string> }),
+    resolve: (_, args, context, info) => {
+      const { services, caller } = context;
+      const input = { ...args.input, headers: args.input.headers as Record<string, string> };
+      return services.endpoints.create(
+        caller,
+        input,
+        selectInPayload(context, info, { field: 'endpoint', always: ENDPOINT_SELECT }),
+      );
+    },
   }),
 );
 
@@ -144,10 +152,12 @@ builder.mutationField('updateEndpoint', (t) =>
       union: { name: 'UpdateEndpointResult', description: 'What `updateEndpoint` answers.' },
     },
     args: { input: t.arg({ type: UpdateEndpointInput, required: true, description: 'What to change.' }) },
-    resolve: async (_, { input }, { services, caller }) => {
-      const endpointId = decodeInput('Endpoint', input.endpointId, 'endpointId');
-      const headers = input.headers as Record<string, string> | null | undefined;
-      return { endpoint: await services.endpoints.update(caller, { ...input, endpointId, headers }) };
+    resolve: async (_, args, context, info) => {
+      const { services, caller } = context;
+      const endpointId = decodeInput('Endpoint', args.input.endpointId, 'endpointId');
+      const headers = args.input.headers as Record<string, string> | null | undefined;
+      const select = selectInPayload(context, info, { field: 'endpoint', always: ENDPOINT_SELECT });
+      return { endpoint: await services.endpoints.update(caller, { ...args.input, endpointId, headers }, select) };
     },
   }),
 );
@@ -177,9 +187,11 @@ builder.mutationField('rotateEndpointSecret', (t) =>
       union: { name: 'RotateEndpointSecretResult', description: 'What `rotateEndpointSecret` answers.' },
     },
     args: { input: t.arg({ type: RotateEndpointSecretInput, required: true, description: 'Which, and how.' }) },
-    resolve: (_, { input }, { services, caller }) => {
+    resolve: (_, { input }, context, info) => {
+      const { services, caller } = context;
       const endpointId = decodeInput('Endpoint', input.endpointId, 'endpointId');
-      return services.endpoints.rotateSecret(caller, { ...input, endpointId });
+      const select = selectInPayload(context, info, { field: 'endpoint', always: ENDPOINT_SELECT });
+      return services.endpoints.rotateSecret(caller, { ...input, endpointId }, select);
     },
   }),
 );
@@ -204,9 +216,11 @@ builder.mutationField('disableEndpoint', (t) =>
       union: { name: 'DisableEndpointResult', description: 'What `disableEndpoint` answers.' },
     },
     args: { input: t.arg({ type: DisableEndpointInput, required: true, description: 'Which, and why.' }) },
-    resolve: async (_, { input }, { services, caller }) => {
+    resolve: async (_, { input: { reason, ...input } }, context, info) => {
+      const { services, caller } = context;
       const endpointId = decodeInput('Endpoint', input.endpointId, 'endpointId');
-      return { endpoint: await services.endpoints.disable(caller, endpointId, input.reason) };
+      const select = selectInPayload(context, info, { field: 'endpoint', always: ENDPOINT_SELECT });
+      return { endpoint: await services.endpoints.disable(caller, endpointId, { reason, select }) };
     },
   }),
 );
@@ -235,16 +249,18 @@ function defineStatusMutation(verb: 'delete' | 'pause' | 'resume' | 'enable', de
         union: { name: `${prefix}Result`, description: `What \`${name}\` answers.` },
       },
       args: { input: t.arg({ type: input, required: true, description: 'Which endpoint.' }) },
-      resolve: async (_, args, { services, caller }) => {
+      resolve: async (_, args, context, info) => {
+        const { services, caller } = context;
         const endpointId = decodeInput('Endpoint', args.input.endpointId, 'endpointId');
-        return { endpoint: await services.endpoints[verb](caller, endpointId) };
+        const select = selectInPayload(context, info, { field: 'endpoint', always: ENDPOINT_SELECT });
+        return { endpoint: await services.endpoints[verb](caller, endpointId, select) };
       },
     }),
   );
 }
 
 function makeEndpointPayload(name: string, description: string) {
-  return builder.objectRef<{ endpoint: Endpoint }>(name).implement({
+  return builder.objectRef<{ endpoint: EndpointRow }>(name).implement({
     description,
     fields: (t) => ({
       endpoint: t.field({ type: EndpointRef, description: 'It.', resolve: (payload) => payload.endpoint }),

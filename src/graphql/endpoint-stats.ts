@@ -32,7 +32,6 @@ builder.prismaObjectField(EndpointRef, 'stats', (t) =>
     authScopes: { scope: 'DELIVERIES_READ' },
     complexity: statsComplexity,
     args: WINDOW_ARGS,
-    select: { id: true },
     resolve: ({ id }, args, context, info) =>
       loadEndpointStats(context, id, { ...args, withDurations: selects(info, 'durationMs') }),
   }),

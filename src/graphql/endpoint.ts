@@ -30,6 +30,7 @@ export const HttpMethodRef = builder.enumType('HttpMethod', {
 
 builder.prismaNode('Route', {
   description: 'Binds events to an endpoint. An endpoint has at least one.',
+  select: { id: true },
   id: { resolve: (route) => route.id },
   findUnique: (id, { caller }) => ({ ...visibleRoutes(caller), id }),
   authScopes: { anyScope: MAY_READ },
@@ -54,6 +55,7 @@ builder.prismaNode('EndpointSecret', {
   name: 'SigningKey',
   description:
     'What is told of a secret that signs the deliveries of an endpoint. The secret itself is never read back.',
+  select: { id: true },
   id: { resolve: (secret) => secret.id },
   findUnique: (id, { caller }) => ({ ...visibleSecrets(caller), id }),
   authScopes: { anyScope: MAY_READ },
@@ -102,8 +104,15 @@ const RetryPolicyRef = builder
     }),
   });
 
+/** The same wherever routes are selected: Pothos merges selections of a relation only if their arguments are equal. */
+const ROUTE_ORDER = { id: 'asc' } as const;
+
+/** Columns that are read whatever is selected: `node` must not return deleted endpoints. */
+export const ENDPOINT_SELECT = { id: true, deletedAt: true } as const;
+
 export const EndpointRef = builder.prismaNode('Endpoint', {
   description: 'A URL that wants events, with its secrets, headers, retry policy and limits.',
+  select: ENDPOINT_SELECT,
   id: { resolve: (endpoint) => endpoint.id },
   findUnique: (id, { caller }) => ({ ...visibleEndpoints(caller), id }),
   authScopes: { anyScope: MAY_READ },
@@ -131,18 +140,20 @@ export const EndpointRef = builder.prismaNode('Endpoint', {
     eventTypes: t.stringList({
       description:
         'Event types that it receives, of all its routes; `*` is every type, `invoice.*` is every type under invoice.',
-      select: { routes: true },
+      select: { routes: { select: { eventTypes: true }, orderBy: ROUTE_ORDER } },
       resolve: ({ routes }) => [...new Set(routes.flatMap((route) => route.eventTypes))],
     }),
-    routes: t.relation('routes', { description: 'What binds events to it.', query: { orderBy: { id: 'asc' } } }),
+    routes: t.relation('routes', { description: 'What binds events to it.', query: { orderBy: ROUTE_ORDER } }),
     headers: t.field({
       type: 'JSON',
       description: 'Header names and values sent with every attempt. Values are write-only and read back as null.',
+      select: { headerNames: true },
       resolve: ({ headerNames }) => Object.fromEntries(headerNames.map((name) => [name, null])),
     }),
     retryPolicy: t.field({
       type: RetryPolicyRef,
       description: 'When and how often its deliveries are tried again.',
+      select: { maxRetries: true, delaysSeconds: true, jitter: true },
       resolve: ({ maxRetries, delaysSeconds, jitter }) => ({ maxRetries, delaysSeconds, jitter }),
     }),
     timeoutMs: t.exposeInt('timeoutMs', { description: 'How long an attempt may take in all, in milliseconds.' }),
@@ -161,6 +172,7 @@ export const EndpointRef = builder.prismaNode('Endpoint', {
       type: ClientCertificateRef,
       nullable: true,
       description: 'What Posthorn shows of itself in TLS, where the server asks for it; null: nothing.',
+      select: { clientCertificateSubject: true, clientCertificateFingerprint: true, clientCertificateExpiresAt: true },
       resolve: (endpoint) => {
         const { clientCertificateSubject: subject, clientCertificateFingerprint: fingerprintSha256 } = endpoint;
         const expiresAt = endpoint.clientCertificateExpiresAt;

@@ -1,12 +1,12 @@
 import { createEnvironment } from '../access/organizations.ts';
 import { visibleEnvironments } from '../access/visible.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
-import type { Environment } from '../generated/prisma/client.ts';
 import { builder } from './builder.ts';
 import { decodeInput } from './ids.ts';
 
 export const EnvironmentRef = builder.prismaNode('Environment', {
   description: 'A walled part of an organization, such as production or test. Everything else belongs to one.',
+  select: { id: true },
   id: { resolve: (environment) => environment.id },
   findUnique: (id, { caller }) => ({ ...visibleEnvironments(caller), id }),
   fields: (t) => ({
@@ -24,10 +24,15 @@ const CreateEnvironmentInput = builder.inputType('CreateEnvironmentInput', {
   }),
 });
 
-const CreateEnvironmentPayload = builder.objectRef<{ environment: Environment }>('CreateEnvironmentPayload').implement({
+const CreateEnvironmentPayload = builder.objectRef<{ environmentId: string }>('CreateEnvironmentPayload').implement({
   description: 'The environment that was made.',
   fields: (t) => ({
-    environment: t.field({ type: EnvironmentRef, description: 'It.', resolve: (payload) => payload.environment }),
+    environment: t.prismaField({
+      type: 'Environment',
+      description: 'It.',
+      resolve: (query, { environmentId }, _, { services }) =>
+        services.prisma.environment.findUniqueOrThrow({ ...query, where: { id: environmentId } }),
+    }),
   }),
 });
 
@@ -45,7 +50,7 @@ builder.mutationField('createEnvironment', (t) =>
     },
     resolve: async (_, { input }, { services, caller }) => {
       const organizationId = decodeInput('Organization', input.organizationId, 'organizationId');
-      return { environment: await createEnvironment(services.prisma, caller, { organizationId, name: input.name }) };
+      return { environmentId: await createEnvironment(services.prisma, caller, { organizationId, name: input.name }) };
     },
   }),
 );

@@ -6,6 +6,7 @@ import { builder } from './builder.ts';
 import { DeliveryRef } from './delivery.ts';
 import { EventRef } from './event.ts';
 import { decodeInput, decodeOptionalInput } from './ids.ts';
+import { planOnce } from './selection.ts';
 
 /** Events of one `publishEvents`. */
 export const EVENTS_PER_PUBLISH_MAX = 1_000;
@@ -53,8 +54,11 @@ const PublishEventPayload = builder.objectRef<PublishedEvent>('PublishEventPaylo
     event: t.field({
       type: EventRef,
       description: 'It. Its deliveries are queued.',
-      // The publisher has the row as Prisma would read it, so it is not read again.
-      resolve: ({ event }) => event,
+      // The publisher has the row as Prisma would read it. The plan tells Pothos so: its columns are not read again.
+      resolve: ({ event }, _, context, info) => {
+        planOnce(context, info);
+        return event;
+      },
     }),
     duplicate: t.exposeBoolean('duplicate', {
       description: 'True where the idempotency key was seen before: event is the earlier one, and nothing was sent.',

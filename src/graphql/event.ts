@@ -50,6 +50,7 @@ const EventSourceRef = builder.objectRef<Source>('EventSource').implement({
 
 export const EventRef = builder.prismaNode('Event', {
   description: 'What was published, once. Its body is kept to the letter.',
+  select: { id: true },
   id: { resolve: (event) => event.id },
   findUnique: (id, { caller }) => ({ ...visibleEvents(caller), id }),
   authScopes: { anyScope: [...MAY_READ, 'EVENTS_PUBLISH'] },
@@ -65,6 +66,7 @@ export const EventRef = builder.prismaNode('Event', {
       type: EventSourceRef,
       nullable: true,
       description: 'The workflow step that published it; null: not given.',
+      select: { workflowId: true, runId: true, nodeId: true },
       resolve: ({ workflowId, runId, nodeId }) =>
         workflowId === null && runId === null && nodeId === null ? null : { workflowId, runId, nodeId },
     }),
@@ -76,10 +78,12 @@ export const EventRef = builder.prismaNode('Event', {
       type: 'JSON',
       description:
         'The body as JSON. A body that is no JSON, the JSON value null, or nested more than 500 deep is given as the text that it is.',
+      select: { body: true },
       resolve: ({ body }) => parsePayload(Buffer.from(body).toString('utf8')),
     }),
     body: t.string({
       description: 'The body to the letter, as endpoints receive it.',
+      select: { body: true },
       resolve: ({ body }) => Buffer.from(body).toString('utf8'),
     }),
     contentType: t.exposeString('contentType', { description: 'Content type of the body.' }),
@@ -117,6 +121,7 @@ export const EventRef = builder.prismaNode('Event', {
     updatedAt: t.field({
       type: 'DateTime',
       description: 'When it or one of its deliveries last changed.',
+      select: { createdAt: true },
       resolve: async ({ id, createdAt }, _, { loaders }) =>
         (await loaders.eventSummary.load(id)).changedAt ?? createdAt,
     }),

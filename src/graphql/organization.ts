@@ -2,12 +2,12 @@ import { queryFromInfo } from '@pothos/plugin-prisma';
 import { createOrganization, ENVIRONMENTS_MAX } from '../access/organizations.ts';
 import { visibleEnvironments, visibleOrganizations } from '../access/visible.ts';
 import { InvalidInputError } from '../errors.ts';
-import type { Organization } from '../generated/prisma/client.ts';
 import { builder } from './builder.ts';
 import { pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
 
 export const OrganizationRef = builder.prismaNode('Organization', {
   description: 'A tenant.',
+  select: { id: true },
   id: { resolve: (organization) => organization.id },
   findUnique: (id, { caller }) => ({ ...visibleOrganizations(caller), id }),
   fields: (t) => ({
@@ -52,16 +52,21 @@ const CreateOrganizationInput = builder.inputType('CreateOrganizationInput', {
 });
 
 const CreateOrganizationPayload = builder
-  .objectRef<{ organization: Organization; environment: { id: string } }>('CreateOrganizationPayload')
+  .objectRef<{ organizationId: string; environmentId: string }>('CreateOrganizationPayload')
   .implement({
     description: 'The organization that was made.',
     fields: (t) => ({
-      organization: t.field({ type: OrganizationRef, description: 'It.', resolve: (payload) => payload.organization }),
+      organization: t.prismaField({
+        type: 'Organization',
+        description: 'It.',
+        resolve: (query, { organizationId }, _, { services }) =>
+          services.prisma.organization.findUniqueOrThrow({ ...query, where: { id: organizationId } }),
+      }),
       environment: t.prismaField({
         type: 'Environment',
         description: 'Its first environment, named production.',
-        resolve: (query, payload, _, { services }) =>
-          services.prisma.environment.findUniqueOrThrow({ ...query, where: { id: payload.environment.id } }),
+        resolve: (query, { environmentId }, _, { services }) =>
+          services.prisma.environment.findUniqueOrThrow({ ...query, where: { id: environmentId } }),
       }),
     }),
   });

@@ -3,6 +3,7 @@ import type { GraphQLResolveInfo } from 'graphql';
 import { decodeId, encodeId, firstIdAt, type IdKind } from '../domain/ids.ts';
 import { RequestError } from '../errors.ts';
 import type { Context } from './context.ts';
+import { pathOf } from './selection.ts';
 
 export const PAGE_SIZE_DEFAULT = 20;
 export const PAGE_SIZE_MAX = 100;
@@ -139,13 +140,6 @@ async function loadPages<Row extends { id: string }>(
   const nodes = new Map((await findMany(rows.map((row) => row.id))).map((node) => [node.id, node]));
   const byParent = Map.groupBy(rows, (row) => row.parentId as string);
   return parentIds.map((id) => (byParent.get(id) ?? []).flatMap((row) => nodes.get(row.id) ?? []));
-}
-
-/** Path of a field without the places in lists: the same for all objects of a list. */
-function pathOf({ path }: GraphQLResolveInfo): string {
-  const keys: string[] = [];
-  for (let at: typeof path | undefined = path; at; at = at.prev) if (typeof at.key === 'string') keys.push(at.key);
-  return keys.join('.');
 }
 
 /** The cursor of a row, by its UUID. */

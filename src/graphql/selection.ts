@@ -1,4 +1,6 @@
+import { queryFromInfo } from '@pothos/plugin-prisma';
 import { type GraphQLResolveInfo, Kind, type SelectionSetNode } from 'graphql';
+import type { Context } from './context.ts';
 
 /**
  * Whether a field of some name is selected anywhere below the one that is being resolved, also where a directive leaves
@@ -16,4 +18,50 @@ export function selects({ fieldNodes, fragments }: GraphQLResolveInfo, fieldName
       return has(fragments[name]?.selectionSet);
     }) ?? false;
   return fieldNodes.some((node) => has(node.selectionSet));
+}
+
+/** Columns and relations for Prisma, as Pothos plans them for a selection. */
+export interface PlannedQuery {
+  select?: object;
+}
+
+/**
+ * Plans what to read of the row in a mutation's payload, for a use case that returns the row it has written. Reading it
+ * in the same transaction means that the answer cannot fail after the change is committed.
+ *
+ * @param field of the payload, for example `endpoint`
+ * @param always columns to read whatever is selected
+ */
+export const selectInPayload = <Select extends { id: true }>(
+  context: Context,
+  info: GraphQLResolveInfo,
+  { field, always }: { field: string; always: Select },
+): Select => queryFromInfo({ context, info, path: [field], select: { ...always } }).select as Select;
+
+const plannedByContext = new WeakMap<Context, Map<string, PlannedQuery>>();
+
+/**
+ * Plans what a field selects of its row. The plan is made once per execution and shared by all objects of a list.
+ * Pothos also takes the selected columns for loaded from now on.
+ */
+export function planOnce(context: Context, info: GraphQLResolveInfo): PlannedQuery {
+  let planned = plannedByContext.get(context);
+  if (!planned) {
+    planned = new Map();
+    plannedByContext.set(context, planned);
+  }
+  const path = pathOf(info);
+  let query = planned.get(path);
+  if (!query) {
+    query = queryFromInfo({ context, info });
+    planned.set(path, query);
+  }
+  return query;
+}
+
+/** Path of a field without the indices of lists: the same for all objects of a list. */
+export function pathOf({ path }: GraphQLResolveInfo): string {
+  const keys: string[] = [];
+  for (let at: typeof path | undefined = path; at; at = at.prev) if (typeof at.key === 'string') keys.push(at.key);
+  return keys.join('.');
 }
