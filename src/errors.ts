@@ -101,3 +101,12 @@ export class RequestError extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 }
+
+/** A row that an operation had found was deleted, by retention for example, before its fields were read. */
+export class RowDeletedError extends RequestError {
+  /** @param what the row is, in words, for example `delivery attempt` */
+  constructor(what: string, cause?: unknown) {
+    super('BAD_USER_INPUT', `The ${what} no longer exists: it was deleted while this operation ran.`);
+    this.cause = cause;
+  }
+}

@@ -5,7 +5,7 @@ import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
 import { encodeId, type IdKind } from '../domain/ids.ts';
-import { RequestError } from '../errors.ts';
+import { RequestError, RowDeletedError } from '../errors.ts';
 import type PrismaTypes from '../generated/pothos.ts';
 import { getDatamodel } from '../generated/pothos.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
@@ -98,9 +98,8 @@ export const builder = new SchemaBuilder<Types>({
   },
 });
 
-/** P2025: Prisma found no such row. */
-function nullWhereMissing(error: { code?: string }): null {
-  if (error.code === 'P2025') return null;
+function nullWhereMissing(error: unknown): null {
+  if (error instanceof RowDeletedError) return null;
   throw error;
 }
 

@@ -11,6 +11,7 @@ import type { StatsWatches } from '../live/stats-watch.ts';
 import type { Log } from '../log.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { EventSummary } from './event-summary.ts';
+import type { NestedPage } from './pages.ts';
 import type { StatsHistory } from './stats-history.ts';
 
 /** What resolvers call. Made once a process. */
@@ -41,7 +42,7 @@ export interface Context {
   loaders: {
     eventSummary: DataLoader<string, EventSummary>;
     /** Pages of connections below a list, by path and arguments. */
-    pages: Map<string, DataLoader<string, { id: string }[]>>;
+    pages: Map<string, DataLoader<string, NestedPage<{ id: string }>>>;
     /** Statistics of endpoints, by window. */
     endpointStats: Map<string, DataLoader<string, StatsHistory>>;
   };

@@ -178,9 +178,9 @@ builder.queryField('events', (t) =>
         checkFilterTexts('filter.types', types);
         checkFilterTexts('filter.sourceKey', sourceKey);
         const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
-        const { where, ...rest } = await toQuery(page, args.filter ?? {}, context);
-        const rows = await context.services.prisma.event.findMany({ ...query, ...rest, where });
-        return toConnection(page, rows);
+        const { found, ...rest } = await toQuery(page, args.filter ?? {}, context);
+        const rows = await context.services.prisma.event.findMany({ ...query, ...rest });
+        return toConnection(page, rows, found);
       },
     },
     { name: 'EventConnection', description: 'A page of events, newest first.' },
@@ -200,7 +200,8 @@ async function toQuery(page: Page, filter: typeof EventFilter.$inferInput, { ser
       ...(typeof sourceKey === 'string' && { sourceKey }),
       ...times,
     };
-    return { ...rest, where: { AND: [where, keys] } };
+    const matching: EventWhereInput = { AND: [where, keys] };
+    return { ...rest, where: matching, found: undefined };
   }
   const ids = await findEventsByStatus(services.deliveries.pool, {
     environmentId: caller.environmentId,
@@ -216,5 +217,6 @@ async function toQuery(page: Page, filter: typeof EventFilter.$inferInput, { ser
     isBackward: page.isBackward,
     limit: rest.take,
   });
-  return { orderBy: rest.orderBy, where: { id: { in: ids } } };
+  const where: EventWhereInput = { id: { in: ids } };
+  return { ...rest, where, found: ids.length };
 }

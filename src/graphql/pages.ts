@@ -73,9 +73,13 @@ export function pageQuery({ after, before, isBackward, size }: Page) {
   };
 }
 
-/** Makes a connection of rows that were read with {@link pageQuery}. */
-export function toConnection<Row extends { id: string }>(page: Page, rows: Row[]) {
-  const hasMore = rows.length > page.size;
+/**
+ * Makes a connection of rows that were read with {@link pageQuery}.
+ *
+ * @param found how many rows were found, including those that were deleted before they were read
+ */
+export function toConnection<Row extends { id: string }>(page: Page, rows: Row[], found = rows.length) {
+  const hasMore = found > page.size;
   const inOrder = rows.slice(0, page.size);
   if (page.isBackward) inOrder.reverse();
   const edges = inOrder.map((node) => ({ node, cursor: encodeCursor(page.kind, node.id) }));
@@ -101,6 +105,13 @@ export interface NestedPageOptions<Row extends { id: string }> {
   findMany: (ids: string[]) => Promise<Row[]>;
 }
 
+/** Rows of one parent. */
+export interface NestedPage<Row> {
+  rows: Row[];
+  /** Includes rows that were deleted before they were read. */
+  found: number;
+}
+
 /** Who sees one endpoint sees nothing of a table whose rows belong to none. */
 const HAS_ENDPOINT = { deliveries: true, delivery_attempts: true, api_keys: false };
 
@@ -120,14 +131,15 @@ export async function loadNestedPage<Row extends { id: string }>(
     loader = new DataLoader((parentIds) => loadPages(context, options, parentIds), { cache: false });
     context.loaders.pages.set(key, loader);
   }
-  return toConnection(options.page, (await loader.load(options.parentId)) as Row[]);
+  const { rows, found } = await loader.load(options.parentId);
+  return toConnection(options.page, rows as Row[], found);
 }
 
 async function loadPages<Row extends { id: string }>(
   { services, caller }: Context,
   { page, table, parentColumn, findMany }: NestedPageOptions<Row>,
   parentIds: readonly string[],
-): Promise<Row[][]> {
+): Promise<NestedPage<Row>[]> {
   const endpointId = HAS_ENDPOINT[table] ? 'c.endpoint_id' : 'null';
   const { rows } = await services.deliveries.pool.query(
     `select p.id as "parentId", x.id from unnest($1::uuid[]) as p(id) cross join lateral (
@@ -139,7 +151,10 @@ async function loadPages<Row extends { id: string }>(
   );
   const nodes = new Map((await findMany(rows.map((row) => row.id))).map((node) => [node.id, node]));
   const byParent = Map.groupBy(rows, (row) => row.parentId as string);
-  return parentIds.map((id) => (byParent.get(id) ?? []).flatMap((row) => nodes.get(row.id) ?? []));
+  return parentIds.map((id) => {
+    const found = byParent.get(id) ?? [];
+    return { rows: found.flatMap((row) => nodes.get(row.id) ?? []), found: found.length };
+  });
 }
 
 /** The cursor of a row, by its UUID. */

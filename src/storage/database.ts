@@ -3,6 +3,7 @@ import pg from 'pg';
 import { PrismaClient } from '../generated/prisma/client.ts';
 import type { Log } from '../log.ts';
 import { describeSession, poolerParameters, schemaOf } from './session-settings.ts';
+import { withWholeRows } from './whole-rows.ts';
 
 /** Connections of a pool. Postgres' default of 100 leaves room for several processes. */
 const POOL_MAX = 12;
@@ -98,9 +99,8 @@ export function openPool(
 /** Opens a pool and Prisma on it. */
 export function openDatabase(databaseUrl: string, log: Log, options: PoolOptions = {}): Database {
   const pool = openPool(databaseUrl, log, options);
-  const prisma = new PrismaClient({
-    adapter: new PrismaPg(pool, { disposeExternalPool: false, schema: schemaOf(databaseUrl) }),
-  });
+  const adapter = new PrismaPg(pool, { disposeExternalPool: false, schema: schemaOf(databaseUrl) });
+  const prisma = withWholeRows(new PrismaClient({ adapter }));
   return {
     pool,
     prisma,
