@@ -25,7 +25,8 @@ import { DeliveryQueue } from './queue/delivery-queue.ts';
 import { checkEncryptionKey } from './storage/check-encryption-key.ts';
 import { openDatabase, openPool } from './storage/database.ts';
 import { OutgoingReader } from './storage/load-outgoing.ts';
-import { migrate } from './storage/migrate.ts';
+import { migrate } from './storage/migrations/migrate.ts';
+import { OnlineMigrations } from './storage/migrations/online-migrations.ts';
 import { readEndpointHealth } from './storage/read-endpoint-health.ts';
 import { readLiveCounts } from './storage/read-live-counts.ts';
 import { readWaiting } from './storage/read-waiting.ts';
@@ -88,8 +89,7 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
   // Behind a pooler in transaction mode, locks and LISTEN need a connection of their own to Postgres.
   const directUrl = config.directDatabaseUrl ?? databaseUrl;
   const isPooled = config.directDatabaseUrl !== null;
-  await migrate(directUrl);
-  signal?.throwIfAborted();
+  await migrate(directUrl, { log, signal });
   // What is done for callers has a pool of its own: none of its statements runs on when nobody waits for it any more, and
   // however much is asked, outcomes are recorded.
   const pool = openPool(databaseUrl, log, { isPooled, walksIndexes: true });
@@ -195,6 +195,9 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
     log,
   });
   stops.push(() => server.stop());
+  const onlineMigrations = new OnlineMigrations({ pool, databaseUrl: directUrl, log });
+  stops.push(() => onlineMigrations.stop());
+  onlineMigrations.start();
   return {
     url: server.url,
     databaseUrl,

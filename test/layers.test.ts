@@ -62,7 +62,7 @@ describe('the layers', () => {
     ['domain/delivery.ts', 'storage/database.ts', 'above'],
     ['errors.ts', 'domain/ids.ts', 'above'],
     ['http/server.ts', 'main.ts', 'above'],
-    ['storage/migrate.ts', 'queue/delivery-queue.ts', 'beside'],
+    ['storage/store.ts', 'queue/delivery-queue.ts', 'beside'],
     ['publish/publisher.ts', 'deliver/sender.ts', 'beside'],
     ['dashboard/page.ts', 'http/server.ts', 'beside'],
     ['domain/delivery.ts', '../package.json', 'in no layer'],

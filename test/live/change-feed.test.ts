@@ -6,7 +6,7 @@ import { type ChangeCursor, decodeCursor } from '../../src/live/cursor.ts';
 import { QUEUED_CHANGES_MAX } from '../../src/live/subscriber.ts';
 import type { ChangeBatch, ChangeFilter } from '../../src/live/topic.ts';
 import { createLog } from '../../src/log.ts';
-import { migrate } from '../../src/storage/migrate.ts';
+import { migrateCompletely } from '../../src/storage/migrations/migrate-completely.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/posthorn.ts';
 
@@ -32,7 +32,7 @@ function holdNext(name: string): () => void {
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  await migrate(database.url);
+  await migrateCompletely(database.url, { log: createLog('silent') });
   pool = new pg.Pool({ connectionString: database.url, max: 3, application_name: 'test' });
 });
 

@@ -6,7 +6,7 @@ import { createLog } from '../../src/log.ts';
 import { DeliveryQueue } from '../../src/queue/delivery-queue.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.ts';
-import { migrate } from '../../src/storage/migrate.ts';
+import { migrateCompletely } from '../../src/storage/migrations/migrate-completely.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -22,7 +22,7 @@ const SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'o
 export default async function setup(project: TestProject) {
   const path = await mkdtemp(join(tmpdir(), 'posthorn-test-'));
   const postgres = await startEmbeddedPostgres({ path, password: 'test', settings: SETTINGS });
-  await migrate(postgres.url);
+  await migrateCompletely(postgres.url, { log: createLog('silent') });
   await prepareQueue(postgres.url);
   project.provide('templateUrl', postgres.url);
   return async () => {

@@ -1,6 +1,2 @@
--- Of their events, so that deliveries with a key are found in their own order, however many and however old they are.
+-- Of the event, so that deliveries are found by it in their own order. Index and values of existing rows: src/storage/migrations/online-steps.ts
 ALTER TABLE "deliveries" ADD COLUMN "source_key" TEXT;
-UPDATE "deliveries" d SET "source_key" = e."source_key" FROM "events" e WHERE e."id" = d."event_id" AND e."source_key" IS NOT NULL;
-
--- CreateIndex
-CREATE INDEX "deliveries_environment_id_source_key_id_idx" ON "deliveries"("environment_id", "source_key", "id") WHERE "source_key" IS NOT NULL;
