@@ -91,7 +91,8 @@ export class RequestError extends Error {
     | 'BAD_USER_INPUT'
     | 'RATE_LIMITED'
     | 'CURSOR_EXPIRED'
-    | 'OPERATION_TIMEOUT';
+    | 'OPERATION_TIMEOUT'
+    | 'PERSISTED_QUERY_NOT_SUPPORTED';
   /** With RATE_LIMITED: after so long it is worth another try. */
   readonly retryAfterMs: number | undefined;
 

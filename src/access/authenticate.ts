@@ -26,7 +26,7 @@ export interface Credentials {
   key: string | null;
   /** A key as a cookie holds it. Counts where there is no key. */
   session?: string | null;
-  /** Public IDs that the operator's key may name. */
+  /** Public IDs of the tenant. Only the operator's key can choose one; any other credential can only name its own. */
   organizationId?: string | null;
   environmentId?: string | null;
 }
@@ -66,7 +66,10 @@ export class Authenticator {
     this.tokens = new BrowserTokens({ keyring, rootKeyHash: this.#rootKeyHash });
   }
 
-  /** @throws {RequestError} UNAUTHENTICATED; BAD_USER_INPUT where the operator names a tenant that is none */
+  /**
+   * @throws {RequestError} UNAUTHENTICATED; BAD_USER_INPUT if the operator names no existing tenant, or a malformed ID is
+   *   sent; FORBIDDEN if another credential names a tenant that is not its own
+   */
   async authenticate(credentials: Credentials): Promise<Caller> {
     const { key, session } = credentials;
     if (key !== null) return this.#authenticateKey(key, credentials);
@@ -95,13 +98,14 @@ export class Authenticator {
       const tenant = await findTenant(this.#pool, credentials);
       return { ...tenant, keyId: null, scopes: SCOPES, isOperator: true, isBrowserToken: false, expiresAt: null };
     }
-    if (key.startsWith(TOKEN_PREFIX)) return this.#authenticateToken(key);
+    if (key.startsWith(TOKEN_PREFIX)) return requireOwnTenant(await this.#authenticateToken(key), credentials);
     const row = await this.#keysByHash.load(Buffer.from(hash).toString('hex'));
     if (!row) throw unauthenticated('This API key is unknown, revoked or expired.');
     this.#touch(row);
     const { id, organizationId, environmentId, scopes, expiresAt } = row;
     const tenant = { organizationId, environmentId, endpointId: null };
-    return { ...tenant, keyId: id, scopes, isOperator: false, isBrowserToken: false, expiresAt };
+    const caller = { ...tenant, keyId: id, scopes, isOperator: false, isBrowserToken: false, expiresAt };
+    return requireOwnTenant(caller, credentials);
   }
 
   /** A token is good for as long as the key that made it is, and allows no more than that. */
@@ -162,6 +166,37 @@ export class Authenticator {
 const earlier = (a: Date | null, b: Date): Date => (a !== null && a < b ? a : b);
 
 const unauthenticated = (message: string) => new RequestError('UNAUTHENTICATED', message);
+
+/**
+ * Refuses a credential that names another tenant: what its caller believes to change would be changed elsewhere.
+ *
+ * @throws {RequestError} FORBIDDEN, whether or not the named tenant exists; BAD_USER_INPUT if an ID is malformed
+ */
+function requireOwnTenant<C extends Caller>(caller: C, { organizationId, environmentId }: Credentials): C {
+  requireOwn(
+    'x-organization-id',
+    organizationId && readTenantId('Organization', organizationId),
+    caller.organizationId,
+  );
+  requireOwn('x-environment-id', environmentId && readTenantId('Environment', environmentId), caller.environmentId);
+  return caller;
+}
+
+function requireOwn(header: string, named: string | null | undefined, own: string) {
+  if (!named || named === own) return;
+  const message = `${header} names another tenant than the one this key acts in. Omit the header, or use a key of that tenant.`;
+  throw new RequestError('FORBIDDEN', message);
+}
+
+function readTenantId(kind: 'Organization' | 'Environment', publicId: string): string {
+  const id = decodeId(kind, publicId);
+  if (id !== null) return id;
+  const header = kind === 'Organization' ? 'x-organization-id' : 'x-environment-id';
+  throw new RequestError(
+    'BAD_USER_INPUT',
+    `${header} is not the ID of an ${kind.toLowerCase()}. Pass one, or omit it.`,
+  );
+}
 
 const TENANT = 'select id as "environmentId", organization_id as "organizationId" from environments';
 const FIND_BY_ID = `${TENANT} where id = $1 and ($2::uuid is null or organization_id = $2)`;

@@ -16,6 +16,8 @@ import { readCredentials } from './credentials.ts';
 import { streamResults } from './event-stream.ts';
 import type { Gate } from './gate.ts';
 import { limitOperations, makeDocumentCache, type OperationLimits, runInTime } from './operation-limits.ts';
+import { headersOf } from './page-origin.ts';
+import { refusePersistedQueries } from './persisted-queries.ts';
 import { presentErrors, toGraphqlError } from './present-errors.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -32,8 +34,9 @@ export interface ServerContext {
 
 const GRAPHIQL = {
   title: 'Posthorn',
-  headers: '{ "authorization": "Bearer PUT-YOUR-KEY-HERE" }',
-  defaultQuery: `# Put your API key into Headers, below. Then try:
+  // No default headers: a placeholder for a key would replace the session of a page that is signed in.
+  defaultQuery: `# Signed in to the dashboard in this browser? Then operations run with your session.
+# Otherwise enter an API key in the tab "Headers" below: { "authorization": "Bearer <key>" }
 
 query LatestDeliveries {
   deliveries(first: 10) {
@@ -99,6 +102,7 @@ export function makeGraphqlHandler({ services, sessions, gate, log, limits, cors
     context: (server) => makeContext(services, server),
     plugins: [
       authenticate(gate),
+      refusePersistedQueries,
       limitOperations(limits),
       share(sessions, limits),
       present({ sessions, log, limits }),
@@ -125,11 +129,11 @@ export function makeContext(services: Services, server: ServerContext): Context 
 /** Checks the key before the body is even read: without one, nothing can be found out, and little be asked of the server. */
 function authenticate(gate: Gate): Plugin<object, ServerContext & NodeRequest> {
   return {
-    onRequestParse: async ({ request, serverContext }) => {
+    onRequestParse: async ({ serverContext }) => {
       const { req, res } = serverContext;
-      const credentials = readCredentials((name) => request.headers.get(name));
-      serverContext.caller = await gate.admit(credentials, req, res);
-      serverContext.lastEventId = request.headers.get('last-event-id');
+      serverContext.caller = await gate.admit(readCredentials(headersOf(req.headers)), req, res);
+      const lastEventId = req.headers['last-event-id'];
+      serverContext.lastEventId = typeof lastEventId === 'string' ? lastEventId : null;
     },
   };
 }

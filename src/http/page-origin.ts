@@ -24,6 +24,32 @@ export function isOfThisHost(header: Headers): boolean {
   return URL.canParse(origin) && new URL(origin).host === header('host');
 }
 
+/**
+ * Replaces `Host` by the host that the browser used, if trusted proxies name it in `X-Forwarded-Host`. Pages of other
+ * origins cannot set that header: CORS does not allow it.
+ *
+ * @param trustedProxies proxies in front of Posthorn; 0: the header is ignored
+ */
+export function adoptForwardedHost(headers: IncomingHttpHeaders, trustedProxies: number): void {
+  const forwarded = headers['x-forwarded-host'];
+  if (trustedProxies === 0 || typeof forwarded !== 'string') return;
+  const hosts = forwarded.split(',').map((host) => host.trim());
+  headers.host = hosts[Math.max(0, hosts.length - trustedProxies)];
+}
+
+/** Characters of a header that an error message repeats. */
+const QUOTED_CHARS_MAX = 200;
+
+/** Why a request does not count as one of a page of this host, and how to configure a proxy that causes it. */
+export function describeForeignPage(header: Headers): string {
+  const quote = (name: string) => header(name)?.slice(0, QUOTED_CHARS_MAX);
+  const origin = quote('origin');
+  if (!origin) {
+    return 'Only pages of this host can sign in and out, and this request has no Origin header. If a proxy is in front of Posthorn, let it pass Origin and Host unchanged.';
+  }
+  return `Only pages of this host can sign in and out: Origin is ${origin}, but Host is ${quote('host')}. If a proxy is in front of Posthorn, let it pass Host unchanged (in nginx: proxy_set_header Host $http_host), or send X-Forwarded-Host and set POSTHORN_TRUST_PROXY.`;
+}
+
 /** Whether a request came over https: its page did, or a proxy in front says so. */
 export function isSecure(header: Headers): boolean {
   const scheme = header('x-forwarded-proto')?.split(',', 1)[0]?.trim();

@@ -15,6 +15,8 @@ const HTTP_BY_CODE: Record<string, HttpPart> = {
   UNAUTHENTICATED: { status: 401, headers: { 'www-authenticate': 'Bearer' } },
   COST_LIMIT_EXCEEDED: { status: 400, spec: true },
   OPERATION_TIMEOUT: { status: 504 },
+  // Clients look for this code in an answer that succeeded.
+  PERSISTED_QUERY_NOT_SUPPORTED: { status: 200 },
 };
 
 /** What graphql-js adds to a name that is not there. */
@@ -67,6 +69,8 @@ function presentError(error: GraphQLError, options: PresentOptions): GraphQLErro
 /** A body that is not even JSON is refused with 400, also to clients that ask for 200 with every GraphQL answer. */
 function chooseHttp({ extensions, path }: GraphQLError, code: string, retryAfterMs: number | undefined) {
   if (isBadRequest(extensions)) return { status: 400 };
+  // A credential that names another tenant. A field that lacks a scope has a path, and is part of an answer.
+  if (code === 'FORBIDDEN' && path === undefined) return { status: 403 };
   if (retryAfterMs === undefined) return extensions.http ?? HTTP_BY_CODE[code];
   const headers = { 'retry-after': String(Math.ceil(retryAfterMs / 1_000)) };
   // Beside a field that was refused, others may have succeeded, so the status stays as it is.

@@ -1,20 +1,18 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { SignInTokens } from '../access/sign-in-tokens.ts';
 import { StartupError } from '../errors.ts';
 import type { Services } from '../graphql/context.ts';
 import type { Log } from '../log.ts';
-import { setAnswerHeaders } from './answer-headers.ts';
+import { Connections } from './connections.ts';
 import { makeDashboard } from './dashboard-files.ts';
 import { Gate } from './gate.ts';
-import { GRAPHQL_PATH, makeGraphqlHandler } from './graphql-handler.ts';
+import { makeGraphqlHandler } from './graphql-handler.ts';
 import type { OperationLimits } from './operation-limits.ts';
-import { findRequestFault, type RequestFault } from './request-faults.ts';
-import { chooseRequestId, REQUEST_ID_HEADER } from './request-id.ts';
-import { SESSION_PATH, serveSession } from './session-routes.ts';
+import { makeRoutes } from './routes.ts';
 import { type SessionLimits, Sessions } from './sessions.ts';
-import { serveWebsockets } from './websocket.ts';
+import { refuseUpgrades, serveWebsockets } from './websocket.ts';
 
 /** How long the headers of a request may take to arrive. */
 export const HEADERS_TIMEOUT_MS = 10_000;
@@ -53,46 +51,46 @@ export interface RequestLimits extends SessionLimits, OperationLimits {
 export interface HttpServer {
   /** Without a path, for example `http://127.0.0.1:4000`. */
   url: string;
-  /** Ends subscriptions, lets requests finish, and closes. */
-  stop(): Promise<void>;
+  /**
+   * Refuses new requests and WebSockets, ends subscriptions, and lets requests in flight finish.
+   *
+   * @param timeoutMs after this time, every connection is cut
+   */
+  stop(timeoutMs: number): Promise<void>;
 }
 
-/** Starts to listen. @throws {StartupError} where the port is taken */
+/** Starts to listen. @throws {StartupError} if the port is taken */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const { log, limits } = options;
   const graphql = options.services && makeGraphqlParts(options.services, options);
-  // Feeds over SSE never finish by themselves: they are cut off when the server stops, and their clients resume elsewhere.
+  // Feeds over SSE do not finish by themselves: they are cut when the server stops, and their clients resume elsewhere.
   const feeds = new Set<ServerResponse>();
-  const server = openServer(limits, (request, response) => {
-    const requestId = chooseRequestId(request.headers[REQUEST_ID_HEADER]);
-    response.setHeader(REQUEST_ID_HEADER, requestId);
-    setAnswerHeaders(response, limits);
-    const path = request.url?.split('?', 1)[0];
-    if (path === '/healthz') return answer(response, 200, 'ok');
-    if (path === '/readyz') return void answerReady(response, options);
-    if (path === GRAPHQL_PATH && graphql) {
-      const fault = findRequestFault(request);
-      if (fault) return refuse(request, response, fault);
-      if (request.headers.accept?.includes('text/event-stream')) {
-        feeds.add(response);
-        response.once('close', () => feeds.delete(response));
-      }
-      return void graphql.handler(request, response, { requestId });
-    }
-    if (path === SESSION_PATH && graphql) return void serveSession(request, response, graphql.session);
-    if (graphql?.serveDashboard(request, response)) return;
-    answer(response, 404, `There is nothing here. GraphQL is at ${GRAPHQL_PATH}.`);
-  });
-  const closeSockets = graphql && serveWebsockets({ server, log, introspection: limits.introspection, ...graphql });
+  let stopping: Promise<void> | null = null;
+  const isStopping = () => stopping !== null;
+  const onFeed = (response: ServerResponse) => {
+    feeds.add(response);
+    response.once('close', () => feeds.delete(response));
+  };
+  const server = openServer(limits, makeRoutes({ ...limits, ...options, graphql, isStopping, onFeed }));
+  const connections = new Connections(server, log);
+  const closeSockets =
+    graphql && serveWebsockets({ server, log, isStopping, introspection: limits.introspection, ...limits, ...graphql });
+  if (!graphql) refuseUpgrades(server);
   graphql?.sessions.start();
+  connections.start();
   await listen(server, options);
   const { port } = server.address() as AddressInfo;
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-  const stopAll = async () => {
-    await stop(server, feeds, closeSockets);
+  const stopAll = async (timeoutMs: number) => {
+    await stop(server, { feeds, connections, closeSockets, timeoutMs });
     graphql?.sessions.stop();
+    connections.stop();
   };
-  return { url: `http://${host}:${port}`, stop: stopAll };
+  const stopOnce = (timeoutMs: number) => {
+    stopping ??= stopAll(timeoutMs);
+    return stopping;
+  };
+  return { url: `http://${host}:${port}`, stop: stopOnce };
 }
 
 function openServer({ requestTimeoutMs }: RequestLimits, serve: RequestListener): Server {
@@ -101,6 +99,8 @@ function openServer({ requestTimeoutMs }: RequestLimits, serve: RequestListener)
     requestTimeout: requestTimeoutMs,
     connectionsCheckingInterval: TIMEOUT_CHECK_MS,
     maxHeaderSize: HEADER_BYTES_MAX,
+    // A header that was sent twice is refused with its value, rather than read as whichever came first.
+    joinDuplicateHeaders: true,
   };
   return Object.assign(createServer(options, serve), { maxHeadersCount: HEADERS_MAX, maxConnections: CONNECTIONS_MAX });
 }
@@ -127,38 +127,27 @@ async function listen(server: Server, { host, port }: HttpServerOptions) {
   }
 }
 
-/** How long requests may take to finish when the server stops. */
-const STOP_MS = 5_000;
+/** How often a server that stops looks for connections whose requests have finished. */
+const IDLE_CHECK_MS = 50;
+/** How long clients of WebSockets may take to answer the close. */
+const GOODBYE_MS = 2_000;
 
-async function stop(server: Server, feeds: Set<ServerResponse>, closeSockets: (() => Promise<void>) | null) {
-  const closed = once(server, 'close');
+interface StopOptions {
+  feeds: Set<ServerResponse>;
+  connections: Connections;
+  closeSockets: ((timeoutMs: number) => void) | null;
+  timeoutMs: number;
+}
+
+/** Requests in flight may finish until the time is over; then every connection is cut. */
+async function stop(server: Server, { feeds, connections, closeSockets, timeoutMs }: StopOptions) {
+  const closed = new Promise((resolve) => server.once('close', resolve));
   server.close();
-  await closeSockets?.();
-  server.closeIdleConnections();
+  closeSockets?.(Math.min(GOODBYE_MS, timeoutMs));
   for (const feed of feeds) feed.destroy();
-  const timer = setTimeout(() => server.closeAllConnections(), STOP_MS);
+  const idleCheck = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
+  const cut = setTimeout(() => connections.destroyAll(), timeoutMs);
   await closed;
-  clearTimeout(timer);
-}
-
-function refuse(request: IncomingMessage, response: ServerResponse, { status, message }: RequestFault) {
-  const requestId = response.getHeader(REQUEST_ID_HEADER);
-  const body = { errors: [{ message, extensions: { code: 'BAD_USER_INPUT', requestId } }] };
-  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
-  response.end(JSON.stringify(body), () => request.destroy());
-}
-
-function answer(response: ServerResponse, status: number, text: string) {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' });
-  response.end(`${text}\n`);
-}
-
-async function answerReady(response: ServerResponse, { checkReady, log }: HttpServerOptions) {
-  try {
-    await checkReady();
-    answer(response, 200, 'ready');
-  } catch (error) {
-    log.warn({ error: (error as Error).message }, 'health.not_ready');
-    answer(response, 503, 'The database does not answer.');
-  }
+  clearInterval(idleCheck);
+  clearTimeout(cut);
 }

@@ -6,7 +6,7 @@ import type { SignInTokens } from '../access/sign-in-tokens.ts';
 import { RequestError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Gate } from './gate.ts';
-import { type Headers, headersOf, isLoopback, isOfThisHost, isSecure } from './page-origin.ts';
+import { describeForeignPage, type Headers, headersOf, isLoopback, isOfThisHost, isSecure } from './page-origin.ts';
 import { clearCookies, writeCookie } from './session-cookie.ts';
 
 export const SESSION_PATH = '/session';
@@ -59,7 +59,7 @@ export async function serveSession(
 
 async function answerSession(request: IncomingMessage, options: SessionRoutesOptions): Promise<Answer> {
   const header = headersOf(request.headers);
-  if (!isOfThisHost(header)) return refuse(403, 'Only pages of this host may sign in and out.');
+  if (!isOfThisHost(header)) return refuse(403, describeForeignPage(header));
   if (request.method === 'DELETE') return { status: 204, cookies: clearCookies() };
   if (request.method !== 'POST') return refuse(405, 'Sign in with POST, out with DELETE.');
   return signIn(request, header, options);

@@ -5,7 +5,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { Caller } from '../access/caller.ts';
 import { RequestError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { readConnectionParams } from './credentials.ts';
+import { readConnectionCredentials } from './credentials.ts';
 import type { Gate } from './gate.ts';
 import { GRAPHQL_PATH, type GraphqlHandler, type ServerContext } from './graphql-handler.ts';
 import { type ConnectionExtra, openGraphqlSocket, shareResult } from './graphql-socket.ts';
@@ -56,8 +56,8 @@ export function serveWebsockets(options: WebsocketOptions): () => Promise<void> 
 /** What is done at each step of the protocol. */
 function makeProtocol(options: WebsocketOptions): ServerOptions<Record<string, unknown>, ConnectionExtra> {
   const { handler, gate, log, introspection } = options;
-  const authenticate = ({ connectionParams, extra }: Connection<Record<string, unknown>, ConnectionExtra>) =>
-    gate.admit(readConnectionParams(connectionParams, extra.request), extra.request);
+  const authenticate = async ({ connectionParams, extra }: Connection<Record<string, unknown>, ConnectionExtra>) =>
+    gate.admit(readConnectionCredentials(connectionParams, extra.request), extra.request);
   const present = (errors: readonly unknown[], { request }: ConnectionExtra) =>
     presentErrors(errors.map(toGraphqlError), { requestId: requestIdOf(request), log, introspection });
   return {

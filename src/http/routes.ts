@@ -1,0 +1,119 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Log } from '../log.ts';
+import { setAnswerHeaders } from './answer-headers.ts';
+import type { ServeDashboard } from './dashboard-files.ts';
+import { GRAPHQL_PATH, type GraphqlHandler } from './graphql-handler.ts';
+import { adoptForwardedHost } from './page-origin.ts';
+import { findRequestFault, type RequestFault } from './request-faults.ts';
+import { chooseRequestId, REQUEST_ID_HEADER } from './request-id.ts';
+import { SESSION_PATH, type SessionRoutesOptions, serveSession } from './session-routes.ts';
+
+/** Seconds after which clients of a process that stops send their requests again: to another process. */
+const STOPPING_RETRY_SECONDS = 1;
+
+/** What a process answers beyond health checks. */
+export interface GraphqlParts {
+  handler: GraphqlHandler;
+  session: SessionRoutesOptions;
+  serveDashboard: ServeDashboard;
+}
+
+export interface RoutesOptions {
+  /** `null`: a worker, which answers health checks only. */
+  graphql: GraphqlParts | null;
+  behindTls: boolean;
+  trustedProxies: number;
+  /** Rejects while Posthorn cannot do its work. */
+  checkReady: () => Promise<void>;
+  /** Whether shutdown has begun: new requests are refused. */
+  isStopping: () => boolean;
+  /** Is called with the response of a feed, which does not finish by itself. */
+  onFeed: (response: ServerResponse) => void;
+  log: Log;
+}
+
+/** Answers requests by their path. */
+export function makeRoutes(options: RoutesOptions): RequestListener {
+  return (request, response) => {
+    response.setHeader(REQUEST_ID_HEADER, chooseRequestId(request.headers[REQUEST_ID_HEADER]));
+    setAnswerHeaders(response, options);
+    adoptForwardedHost(request.headers, options.trustedProxies);
+    const path = request.url?.split('?', 1)[0] ?? '/';
+    if (path === '/healthz') return answer(response, 200, 'ok');
+    if (options.isStopping()) return refuseWhileStopping(request, response);
+    if (path === '/readyz') return void answerReady(response, options);
+    serve(request, response, path, options);
+  };
+}
+
+function serve(request: IncomingMessage, response: ServerResponse, path: string, { graphql, onFeed }: RoutesOptions) {
+  if (path === GRAPHQL_PATH && graphql) return serveGraphql(request, response, graphql.handler, onFeed);
+  if (path === SESSION_PATH && graphql) return void serveSession(request, response, graphql.session);
+  if (graphql?.serveDashboard(request, response)) return;
+  if (path === '/') return answer(response, 200, graphql ? WELCOME : WORKER_WELCOME);
+  answer(response, 404, graphql ? `Nothing is at this path. GraphQL is at ${GRAPHQL_PATH}.` : WORKER_WELCOME);
+}
+
+const WELCOME = `This is Posthorn. GraphQL is at ${GRAPHQL_PATH}, the dashboard is at / in a browser, health checks are at /healthz and /readyz.`;
+const WORKER_WELCOME = 'This is a Posthorn worker. It answers health checks, at /healthz and /readyz.';
+
+function serveGraphql(
+  request: IncomingMessage,
+  response: ServerResponse,
+  handler: GraphqlHandler,
+  onFeed: RoutesOptions['onFeed'],
+) {
+  if (isHandshakeWithoutUpgrade(request)) return refuseHandshake(request, response);
+  const fault = findRequestFault(request);
+  if (fault) return refuse(request, response, fault);
+  if (request.headers.accept?.includes('text/event-stream')) onFeed(response);
+  void handler(request, response, { requestId: String(response.getHeader(REQUEST_ID_HEADER)) });
+}
+
+/** Proxies do not forward `Upgrade` by themselves, but forward the other headers of a handshake. */
+const isHandshakeWithoutUpgrade = ({ headers }: IncomingMessage) =>
+  headers['sec-websocket-key'] !== undefined || headers['sec-websocket-version'] !== undefined;
+
+function refuseHandshake(request: IncomingMessage, response: ServerResponse) {
+  response.setHeader('upgrade', 'websocket');
+  refuse(request, response, {
+    status: 426,
+    message:
+      'This WebSocket handshake arrived without its Upgrade header, which a proxy has removed. In nginx, set proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and proxy_set_header Connection "upgrade".',
+  });
+}
+
+function refuseWhileStopping(request: IncomingMessage, response: ServerResponse) {
+  response.setHeader('retry-after', STOPPING_RETRY_SECONDS);
+  const code = 'SERVICE_UNAVAILABLE';
+  refuse(request, response, { status: 503, code, message: 'Posthorn is stopping. Send the request again.' });
+}
+
+/** Refuses a request whose body was not read, and closes the connection. */
+function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, message, code = 'BAD_USER_INPUT' }: RequestFault & { code?: string },
+) {
+  const requestId = response.getHeader(REQUEST_ID_HEADER);
+  const retryAfterMs = code === 'SERVICE_UNAVAILABLE' ? STOPPING_RETRY_SECONDS * 1_000 : undefined;
+  const body = { errors: [{ message, extensions: { code, requestId, retryAfterMs } }] };
+  const connection = status === 426 ? 'upgrade, close' : 'close';
+  response.writeHead(status, { 'content-type': 'application/json', connection });
+  response.end(JSON.stringify(body), () => request.destroy());
+}
+
+function answer(response: ServerResponse, status: number, text: string) {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' });
+  response.end(`${text}\n`);
+}
+
+async function answerReady(response: ServerResponse, { checkReady, log }: RoutesOptions) {
+  try {
+    await checkReady();
+    answer(response, 200, 'ready');
+  } catch (error) {
+    log.warn({ error: (error as Error).message }, 'health.not_ready');
+    answer(response, 503, 'The database does not answer.');
+  }
+}
