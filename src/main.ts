@@ -37,6 +37,10 @@ import { makeKeyring, openStore, type Store } from './storage/store.ts';
 const USER_AGENT = 'Posthorn/0.1.0';
 /** Statements end so long after the time of the operation that they are for: first its caller is told. */
 const STATEMENT_GRACE_MS = 1_000;
+/** Share of the shutdown time in which requests and attempts in flight may finish. The rest is for closing connections. */
+const DRAIN_SHARE = 0.9;
+/** Time that a part has to stop, even if the shutdown time is over. */
+const STOP_STEP_MS_MIN = 1_000;
 
 /** A running Posthorn. */
 export interface Posthorn extends Started {
@@ -55,9 +59,19 @@ export interface StartOptions {
  */
 export async function startPosthorn(config: Config, log: Log, { signal }: StartOptions = {}): Promise<Posthorn> {
   const stops: (() => Promise<unknown>)[] = [];
-  const stopAll = async () => {
+  const stopAll = async (timeoutMs = config.shutdownTimeoutMs) => {
+    const deadline = performance.now() + timeoutMs;
     for (const stop of stops.splice(0).reverse()) {
-      await stop().catch((error: Error) => log.error({ error: error.message }, 'posthorn.stop_failed'));
+      const stopped = stop().then(
+        () => true,
+        (error: Error) => {
+          log.error({ error: error.message }, 'posthorn.stop_failed');
+          return true;
+        },
+      );
+      // A part that hangs holds up neither the parts below it nor the end of the process.
+      const isInTime = await endsWithin(stopped, Math.max(deadline - performance.now(), STOP_STEP_MS_MIN));
+      if (!isInTime) log.warn('posthorn.stop_timed_out');
     }
   };
   try {
@@ -76,7 +90,7 @@ interface StartingParts {
   signal: AbortSignal | undefined;
   /** Receives a function for each started part, which stops it. */
   stops: (() => Promise<unknown>)[];
-  stopAll: () => Promise<void>;
+  stopAll: (timeoutMs?: number) => Promise<void>;
 }
 
 /** Over 40 lines: the one list of all parts, from top to bottom as they depend on one another. */
@@ -112,8 +126,10 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
   signal?.throwIfAborted();
   const deliveries = { pool, queue, signals };
   const targetPolicy = makeTargetPolicy(config);
+  const drainMs = config.shutdownTimeoutMs * DRAIN_SHARE;
 
   let hasFinished = true;
+  let stopWorker = async () => {};
   if (isWorker) {
     const sender = new Sender({
       keyring,
@@ -133,11 +149,17 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
       new StatsKeeper({ pool, log }),
       new Announcer({ ...deliveries, log }),
     ];
-    stops.push(async () => {
+    let stopping: Promise<void> | undefined;
+    const drain = async () => {
       const stopped = Promise.all(parts.map((part) => part.stop())).then(() => true);
-      hasFinished = await endsWithin(stopped, config.shutdownTimeoutMs);
+      hasFinished = await endsWithin(stopped, drainMs);
       if (!hasFinished) courier.abandon();
-    });
+    };
+    stopWorker = () => {
+      stopping ??= drain();
+      return stopping;
+    };
+    stops.push(stopWorker);
     for (const part of parts) part.start();
   }
 
@@ -194,7 +216,7 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
     checkReady: async () => void (await pool.query('select 1')),
     log,
   });
-  stops.push(() => server.stop());
+  stops.push(() => server.stop(drainMs));
   const onlineMigrations = new OnlineMigrations({ pool, databaseUrl: directUrl, log });
   stops.push(() => onlineMigrations.stop());
   onlineMigrations.start();
@@ -207,7 +229,10 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
         ? null
         : `${toLocalUrl(server.url)}/sign-in#${signInTokens.make(rootKey)}`,
     stop: async () => {
-      await stopAll();
+      const began = performance.now();
+      // Requests and attempts in flight share the time. Failures are logged below, where both stop again.
+      await Promise.allSettled([server.stop(drainMs), stopWorker()]);
+      await stopAll(config.shutdownTimeoutMs - (performance.now() - began));
       return hasFinished;
     },
   };

@@ -198,20 +198,6 @@ describe('a key', () => {
     expect(viewer.scopes.toSorted()).toEqual(['DELIVERIES_READ', 'EVENTS_PUBLISH']);
   });
 
-  it('does not move to another tenant by headers', async () => {
-    const other = await bed.createTenant('elsewhere');
-    for (const headers of [
-      { 'x-organization-id': other.organizationId },
-      { 'x-environment-id': other.environmentId },
-    ] as Record<string, string>[]) {
-      const viewer = await bed.ask(VIEWER, {}, { key: tenant.key, headers });
-      expect(viewer).toMatchObject({
-        organization: { id: tenant.organizationId },
-        environment: { id: tenant.environmentId },
-      });
-    }
-  });
-
   it.each(ALL_SCOPES.filter((scope) => scope !== 'API_KEYS_MANAGE'))(
     'can not grant %s, which it lacks',
     async (scope) => {

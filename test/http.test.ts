@@ -66,7 +66,7 @@ describe('health', () => {
     await response.body?.cancel();
   });
 
-  it.each(['/', '/graphql/', '/graphqlx', '/GraphQL', '/healthz/x', '/../etc/passwd', '/favicon.ico'])(
+  it.each(['/graphql/', '/graphqlx', '/GraphQL', '/healthz/x', '/../etc/passwd', '/favicon.ico'])(
     '%s answers 404 and says where GraphQL is',
     async (path) => {
       const response = await fetch(bed.url + path, { headers: { authorization } });

@@ -67,10 +67,11 @@ export function parseWithinLimits(text: string | Source): DocumentNode {
   return document;
 }
 
-/** @throws {CostLimitError} */
-export function checkSubscriptionSize(document: DocumentNode, variables: unknown): void {
+/** @returns the characters that a subscription keeps, of its document and its variables as JSON. @throws {CostLimitError} */
+export function checkSubscriptionSize(document: DocumentNode, variables: unknown): number {
   const chars = (document.loc?.source.body.length ?? 0) + JSON.stringify(variables ?? {}).length;
   if (chars > SUBSCRIPTION_CHARS_MAX) throw new CostLimitError('subscription', chars, SUBSCRIPTION_CHARS_MAX);
+  return chars;
 }
 
 const OPENING = new Set<string>([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);

@@ -64,11 +64,11 @@ function indexParams(params: Record<string, unknown>): Headers {
 
 const MALFORMED_BEARER = new RequestError(
   'UNAUTHENTICATED',
-  'The authorization header is malformed, or was sent more than once. Send "Authorization: Bearer" and one key.',
+  'The authorization header holds no API key, or was sent more than once. Send "Authorization: Bearer" and one key.',
 );
 const DIFFERENT_KEYS = new RequestError(
   'UNAUTHENTICATED',
-  'Two different keys were sent. Send one key, in authorization or in x-api-key.',
+  'Two different API keys were sent. Send one, in authorization or in x-api-key.',
 );
 const DIFFERENT_TENANTS = new RequestError(
   'BAD_USER_INPUT',

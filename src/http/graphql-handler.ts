@@ -9,7 +9,6 @@ import { checkSubscriptionSize } from '../graphql/cost-limit.ts';
 import { makeEventSummaryLoader } from '../graphql/event-summary.ts';
 import { schema } from '../graphql/schema.ts';
 import { subscribe } from '../graphql/subscribe.ts';
-import type { Log } from '../log.ts';
 import { GRAPHIQL_POLICY } from './answer-headers.ts';
 import { makeCorsPolicy } from './cors.ts';
 import { readCredentials } from './credentials.ts';
@@ -19,6 +18,7 @@ import { limitOperations, makeDocumentCache, type OperationLimits, runInTime } f
 import { headersOf } from './page-origin.ts';
 import { refusePersistedQueries } from './persisted-queries.ts';
 import { presentErrors, toGraphqlError } from './present-errors.ts';
+import type { RepeatedLines } from './repeated-lines.ts';
 import type { Sessions } from './sessions.ts';
 
 export const GRAPHQL_PATH = '/graphql';
@@ -66,7 +66,7 @@ export interface GraphqlHandlerOptions {
   services: Services;
   sessions: Sessions;
   gate: Gate;
-  log: Log;
+  lines: RepeatedLines;
   limits: OperationLimits;
   /** Origins whose pages may ask, or `*` for any. */
   corsOrigins: string[];
@@ -81,7 +81,7 @@ interface NodeRequest {
 export type GraphqlHandler = ReturnType<typeof makeGraphqlHandler>;
 
 /** Yoga with Posthorn's schema, authentication and errors. */
-export function makeGraphqlHandler({ services, sessions, gate, log, limits, corsOrigins }: GraphqlHandlerOptions) {
+export function makeGraphqlHandler({ services, sessions, gate, lines, limits, corsOrigins }: GraphqlHandlerOptions) {
   return createYoga<ServerContext & Partial<NodeRequest>, Context>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
@@ -105,7 +105,7 @@ export function makeGraphqlHandler({ services, sessions, gate, log, limits, cors
       refusePersistedQueries,
       limitOperations(limits),
       share(sessions, limits),
-      present({ sessions, log, limits }),
+      present({ sessions, lines, limits }),
       secureGraphiql,
     ],
   });
@@ -152,8 +152,8 @@ function share(sessions: Sessions, { operationTimeoutMs }: OperationLimits): Plu
   const subscribeCounted = async (args: ExecutionArgs) => {
     let release = () => {};
     try {
-      checkSubscriptionSize(args.document, args.variableValues);
-      release = sessions.addSubscription((args.contextValue as Context).caller);
+      const chars = checkSubscriptionSize(args.document, args.variableValues);
+      release = sessions.addSubscription((args.contextValue as Context).caller, chars);
       const result = await runInTime({ timeoutMs: operationTimeoutMs, run: () => subscribe(args, release) });
       if (!isAsyncIterable(result)) release();
       return result;
@@ -167,19 +167,22 @@ function share(sessions: Sessions, { operationTimeoutMs }: OperationLimits): Plu
 
 interface PresentOptions {
   sessions: Sessions;
-  log: Log;
+  lines: RepeatedLines;
   limits: OperationLimits;
 }
 
 /** The last step before a result is written. */
-function present({ sessions, log, limits: { introspection } }: PresentOptions): Plugin<object, ServerContext> {
+function present({ sessions, lines, limits: { introspection } }: PresentOptions): Plugin<object, ServerContext> {
   return {
     onResultProcess: ({ request, result, setResult, resultProcessor, setResultProcessor, serverContext }) => {
       const { requestId } = serverContext;
       const presentOne = <T>(one: T, isResponse: boolean): T => {
         const { errors } = one as ExecutionResult;
         return errors
-          ? { ...one, errors: presentErrors(errors.map(toGraphqlError), { requestId, log, introspection, isResponse }) }
+          ? {
+              ...one,
+              errors: presentErrors(errors.map(toGraphqlError), { requestId, lines, introspection, isResponse }),
+            }
           : one;
       };
       if (Array.isArray(result)) return setResult(result.map((one) => presentOne(one, true)));

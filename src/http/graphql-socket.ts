@@ -1,17 +1,31 @@
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { ExecutionResult } from 'graphql';
 import { CloseCode, type WebSocket as GraphqlSocket, type Server } from 'graphql-ws';
 import type { WebSocket } from 'ws';
-import type { Log } from '../log.ts';
+import type { Credentials } from '../access/authenticate.ts';
+import type { RepeatedLines } from './repeated-lines.ts';
 import { toSharedJson } from './shared-json.ts';
+import { POLICY_VIOLATION, SocketFlow } from './socket-flow.ts';
+import { type ClientMessage, MESSAGES_BEFORE_ACK_MAX, readClientMessage } from './socket-messages.ts';
 
 /** How often a connection is asked whether it still lives, and how long it may take to answer. */
 const PING_MS = 12_000;
+/** Bytes that the reason of a close may have, by RFC 6455. */
+const REASON_BYTES_MAX = 123;
 
 /** What belongs to a connection, beside what graphql-ws keeps of it. */
 export interface ConnectionExtra {
   request: IncomingMessage;
   socket: WebSocket;
+  /** What the client sent in `connection_init` or its handshake; `null` before. */
+  credentials: Credentials | null;
+  /** Is called when the client has been let in. */
+  acknowledge: () => void;
+  isAcknowledged: boolean;
+  /** Operations that have not ended, and the bytes of their messages. */
+  operations: number;
+  operationBytes: number;
   /** Results that are about to be sent, by the ID of their operation. */
   outgoing: Map<string, ExecutionResult>;
 }
@@ -28,44 +42,87 @@ export function shareResult(extra: ConnectionExtra, operationId: string, result:
 
 /** Connects a WebSocket to graphql-ws. A message counts as sent when the socket took it, so slow clients are waited for. */
 export function openGraphqlSocket(server: Server<ConnectionExtra>, socket: WebSocket, options: SocketOptions): void {
-  const { request, log } = options;
-  const extra: ConnectionExtra = { request, socket, outgoing: new Map() };
-  const stopPinging = keepAlive(socket);
-  socket.on('error', (error) => log.info({ error: error.message }, 'websocket.failed'));
-  const closed = server.opened(toGraphqlSocket(extra, log), extra);
+  const { request, connection, lines } = options;
+  const flow = new SocketFlow(socket, connection);
+  const release = flow.limitUntilAcknowledged();
+  const extra: ConnectionExtra = {
+    ...{ request, socket, credentials: null, isAcknowledged: false },
+    acknowledge: () => {
+      extra.isAcknowledged = true;
+      release();
+    },
+    ...{ operations: 0, operationBytes: 0, outgoing: new Map() },
+  };
+  const stopPinging = keepAlive(socket, flow);
+  socket.on('error', ({ message }) =>
+    lines.write('info', message, { error: message, address: request.socket.remoteAddress }, 'websocket.failed'),
+  );
+  const closed = server.opened(toGraphqlSocket(extra, flow, lines), extra);
   socket.once('close', (code, reason) => {
     stopPinging();
-    closed(code, String(reason)).catch((error: Error) => log.error({ error: error.message }, 'websocket.close_failed'));
+    closed(code, String(reason)).catch((error: Error) =>
+      lines.write('error', error.message, { error: error.message, stack: error.stack }, 'websocket.close_failed'),
+    );
   });
 }
 
 export interface SocketOptions {
   request: IncomingMessage;
-  log: Log;
+  /** The connection beneath the WebSocket. */
+  connection: Socket;
+  lines: RepeatedLines;
 }
 
-const toGraphqlSocket = (extra: ConnectionExtra, log: Log): GraphqlSocket => ({
+const toGraphqlSocket = (extra: ConnectionExtra, flow: SocketFlow, lines: RepeatedLines): GraphqlSocket => ({
   protocol: extra.socket.protocol,
-  send: (text) => send(extra, text),
-  close: (code, reason) => extra.socket.close(code, reason),
+  send: (text) => flow.send(text.endsWith(SHARED_END) ? completeMessage(text, extra.outgoing) : text),
+  close: (code, reason) => extra.socket.close(code, shorten(reason)),
   onMessage: (receive) => {
+    let messagesBeforeAck = 0;
     extra.socket.on('message', (data) => {
-      receive(String(data)).catch((error: Error) => {
-        log.error({ error: error.message, stack: error.stack }, 'websocket.message_failed');
-        extra.socket.close(CloseCode.InternalServerError, 'Internal server error');
-      });
+      // A chunk can hold messages behind the one that closed the connection.
+      if (extra.socket.readyState !== extra.socket.OPEN) return;
+      if (!extra.isAcknowledged) messagesBeforeAck += 1;
+      if (messagesBeforeAck > MESSAGES_BEFORE_ACK_MAX) return refuse(extra, 'Too many messages before connection_ack');
+      const message = readClientMessage(data as Buffer);
+      if (typeof message === 'string') return refuse(extra, message);
+      if (message.type === 'ping') return void answerPing(message, extra, flow);
+      const end = countOperation(extra, message, (data as Buffer).length);
+      // graphql-ws reads a parsed message as well.
+      receive(message as unknown as string)
+        .catch((error: Error) => {
+          lines.write('error', error.message, { error: error.message, stack: error.stack }, 'websocket.message_failed');
+          extra.socket.close(CloseCode.InternalServerError, 'Internal server error');
+        })
+        .finally(end);
     });
   },
 });
 
-function send({ socket, outgoing }: ConnectionExtra, text: string): Promise<void> {
-  // Nothing goes out any more, but a feed must not run through at full speed until the client agrees to the close.
-  if (socket.readyState === socket.CLOSING) return new Promise((resolve) => socket.once('close', () => resolve()));
-  if (socket.readyState !== socket.OPEN) return Promise.resolve();
-  const message = text.endsWith(SHARED_END) ? completeMessage(text, outgoing) : text;
-  return new Promise((resolve, reject) => {
-    socket.send(message, { binary: false }, (error) => (error ? reject(error) : resolve()));
-  });
+const refuse = ({ socket }: ConnectionExtra, reason: string) => socket.close(CloseCode.BadRequest, reason);
+
+function answerPing({ payload }: ClientMessage, extra: ConnectionExtra, flow: SocketFlow) {
+  if (payload !== null && payload !== undefined && (typeof payload !== 'object' || Array.isArray(payload))) {
+    return refuse(extra, 'Invalid message received');
+  }
+  return flow.send(JSON.stringify({ type: 'pong', ...(payload && { payload }) }));
+}
+
+/** Counts an operation, with all that its message makes the connection keep. @returns what is called when it has ended */
+function countOperation(extra: ConnectionExtra, { type }: ClientMessage, bytes: number): () => void {
+  if (type !== 'subscribe') return () => {};
+  extra.operations += 1;
+  extra.operationBytes += bytes;
+  return () => {
+    extra.operations -= 1;
+    extra.operationBytes -= bytes;
+  };
+}
+
+/** graphql-ws puts texts of clients into reasons, and ws throws if a reason is too long. */
+function shorten(reason: string | undefined): string | undefined {
+  if (reason === undefined || Buffer.byteLength(reason) <= REASON_BYTES_MAX) return reason;
+  return `${reason.slice(0, REASON_BYTES_MAX / 3 - 1)}…`;
 }
 
 function completeMessage(text: string, outgoing: ConnectionExtra['outgoing']): Buffer | string {
@@ -82,13 +139,22 @@ function completeMessage(text: string, outgoing: ConnectionExtra['outgoing']): B
 
 const END = Buffer.from('}');
 
-/** Pings, and cuts off who does not answer. @returns what ends it */
-function keepAlive(socket: WebSocket): () => void {
+/** Pings, and cuts a client that does not answer, or leaves a large message unfinished. @returns what ends it */
+function keepAlive(socket: WebSocket, flow: SocketFlow): () => void {
   let isAlive = true;
+  let mark = -1;
   socket.on('pong', () => {
     isAlive = true;
   });
   const timer = setInterval(() => {
+    const unfinished = flow.checkUnfinished(mark);
+    mark = unfinished.mark;
+    if (unfinished.isUnfinished) socket.close(POLICY_VIOLATION, 'A message took too long to arrive');
+    // The answers of a client that is not read from cannot be seen: `Connections` cuts one that takes no output.
+    if (flow.isPaused) {
+      isAlive = true;
+      return;
+    }
     if (!isAlive) return socket.terminate();
     isAlive = false;
     socket.ping();

@@ -2,7 +2,7 @@ import { GraphQLError } from 'graphql';
 import { RequestError, UnknownOutcomeError } from '../errors.ts';
 import { CostLimitError } from '../graphql/cost-limit.ts';
 import { findOriginal } from '../graphql/original-error.ts';
-import type { Log } from '../log.ts';
+import type { RepeatedLines } from './repeated-lines.ts';
 
 interface HttpPart {
   status?: number;
@@ -28,7 +28,7 @@ const INPUT_MESSAGE =
 
 export interface PresentOptions {
   requestId: string;
-  log: Log;
+  lines: RepeatedLines;
   /** Whether names of the schema may be told to those who did not ask for them rightly. */
   introspection: boolean;
   /** The errors are those of a response of HTTP, whose status and headers follow from them. */
@@ -47,15 +47,14 @@ export const presentErrors = (errors: readonly GraphQLError[], options: PresentO
   errors.map((error) => presentError(error, options));
 
 function presentError(error: GraphQLError, options: PresentOptions): GraphQLError {
-  const { requestId, log, introspection, isResponse } = options;
+  const { requestId, lines, introspection, isResponse } = options;
   const { code, message, retryAfterMs } = classify(error);
   if (code === 'INTERNAL_SERVER_ERROR') {
     const original = findOriginal(error);
     const cause = original instanceof UnknownOutcomeError ? (original.cause as Error) : original;
-    log.error(
-      { requestId, path: error.path?.join('.'), error: String(cause?.message), stack: cause?.stack },
-      'request.failed',
-    );
+    const message = String(cause?.message);
+    const path = error.path?.join('.');
+    lines.write('error', message, { requestId, path, error: message, stack: cause?.stack }, 'request.failed');
   }
   return new GraphQLError(introspection ? message : message.replace(SUGGESTION, ''), {
     nodes: error.nodes,

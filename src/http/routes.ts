@@ -1,9 +1,9 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import type { Log } from '../log.ts';
 import { setAnswerHeaders } from './answer-headers.ts';
 import type { ServeDashboard } from './dashboard-files.ts';
 import { GRAPHQL_PATH, type GraphqlHandler } from './graphql-handler.ts';
 import { adoptForwardedHost } from './page-origin.ts';
+import type { RepeatedLines } from './repeated-lines.ts';
 import { findRequestFault, type RequestFault } from './request-faults.ts';
 import { chooseRequestId, REQUEST_ID_HEADER } from './request-id.ts';
 import { SESSION_PATH, type SessionRoutesOptions, serveSession } from './session-routes.ts';
@@ -29,7 +29,7 @@ export interface RoutesOptions {
   isStopping: () => boolean;
   /** Is called with the response of a feed, which does not finish by itself. */
   onFeed: (response: ServerResponse) => void;
-  log: Log;
+  lines: RepeatedLines;
 }
 
 /** Answers requests by their path. */
@@ -41,6 +41,7 @@ export function makeRoutes(options: RoutesOptions): RequestListener {
     const path = request.url?.split('?', 1)[0] ?? '/';
     if (path === '/healthz') return answer(response, 200, 'ok');
     if (options.isStopping()) return refuseWhileStopping(request, response);
+    if (!hasValidHost(request)) return refuse(request, response, INVALID_HOST);
     if (path === '/readyz') return void answerReady(response, options);
     serve(request, response, path, options);
   };
@@ -53,6 +54,11 @@ function serve(request: IncomingMessage, response: ServerResponse, path: string,
   if (path === '/') return answer(response, 200, graphql ? WELCOME : WORKER_WELCOME);
   answer(response, 404, graphql ? `Nothing is at this path. GraphQL is at ${GRAPHQL_PATH}.` : WORKER_WELCOME);
 }
+
+const INVALID_HOST = { status: 400, message: 'The Host header is no host, or was sent more than once. Send it once.' };
+
+/** Yoga makes a URL of it. */
+const hasValidHost = ({ headers: { host } }: IncomingMessage) => host === undefined || URL.canParse(`http://${host}/`);
 
 const WELCOME = `This is Posthorn. GraphQL is at ${GRAPHQL_PATH}, the dashboard is at / in a browser, health checks are at /healthz and /readyz.`;
 const WORKER_WELCOME = 'This is a Posthorn worker. It answers health checks, at /healthz and /readyz.';
@@ -70,7 +76,7 @@ function serveGraphql(
   void handler(request, response, { requestId: String(response.getHeader(REQUEST_ID_HEADER)) });
 }
 
-/** Proxies do not forward `Upgrade` by themselves, but forward the other headers of a handshake. */
+/** Proxies do not forward `Upgrade` and `Connection` by themselves, but forward the other headers of a handshake. */
 const isHandshakeWithoutUpgrade = ({ headers }: IncomingMessage) =>
   headers['sec-websocket-key'] !== undefined || headers['sec-websocket-version'] !== undefined;
 
@@ -79,7 +85,7 @@ function refuseHandshake(request: IncomingMessage, response: ServerResponse) {
   refuse(request, response, {
     status: 426,
     message:
-      'This WebSocket handshake arrived without its Upgrade header, which a proxy has removed. In nginx, set proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and proxy_set_header Connection "upgrade".',
+      'This WebSocket handshake arrived without its Upgrade or Connection header, which a proxy has removed. In nginx, set proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and proxy_set_header Connection "upgrade".',
   });
 }
 
@@ -108,12 +114,13 @@ function answer(response: ServerResponse, status: number, text: string) {
   response.end(`${text}\n`);
 }
 
-async function answerReady(response: ServerResponse, { checkReady, log }: RoutesOptions) {
+async function answerReady(response: ServerResponse, { checkReady, lines }: RoutesOptions) {
   try {
     await checkReady();
     answer(response, 200, 'ready');
   } catch (error) {
-    log.warn({ error: (error as Error).message }, 'health.not_ready');
+    const { message } = error as Error;
+    lines.write('warn', message, { error: message }, 'health.not_ready');
     answer(response, 503, 'The database does not answer.');
   }
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { SignInTokens } from '../access/sign-in-tokens.ts';
 import { StartupError } from '../errors.ts';
@@ -10,9 +10,10 @@ import { makeDashboard } from './dashboard-files.ts';
 import { Gate } from './gate.ts';
 import { makeGraphqlHandler } from './graphql-handler.ts';
 import type { OperationLimits } from './operation-limits.ts';
+import { RepeatedLines } from './repeated-lines.ts';
 import { makeRoutes } from './routes.ts';
 import { type SessionLimits, Sessions } from './sessions.ts';
-import { refuseUpgrades, serveWebsockets } from './websocket.ts';
+import { serveWebsockets } from './websocket.ts';
 
 /** How long the headers of a request may take to arrive. */
 export const HEADERS_TIMEOUT_MS = 10_000;
@@ -62,7 +63,8 @@ export interface HttpServer {
 /** Starts to listen. @throws {StartupError} if the port is taken */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const { log, limits } = options;
-  const graphql = options.services && makeGraphqlParts(options.services, options);
+  const lines = new RepeatedLines(log);
+  const graphql = options.services && makeGraphqlParts(options.services, lines, options);
   // Feeds over SSE do not finish by themselves: they are cut when the server stops, and their clients resume elsewhere.
   const feeds = new Set<ServerResponse>();
   let stopping: Promise<void> | null = null;
@@ -71,11 +73,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     feeds.add(response);
     response.once('close', () => feeds.delete(response));
   };
-  const server = openServer(limits, makeRoutes({ ...limits, ...options, graphql, isStopping, onFeed }));
+  const server = openServer(limits, makeRoutes({ ...limits, ...options, graphql, isStopping, onFeed, lines }));
   const connections = new Connections(server, log);
-  const closeSockets =
-    graphql && serveWebsockets({ server, log, isStopping, introspection: limits.introspection, ...limits, ...graphql });
-  if (!graphql) refuseUpgrades(server);
+  const closeSockets = graphql && serveWebsockets({ ...limits, ...graphql, server, isStopping, lines });
   graphql?.sessions.start();
   connections.start();
   await listen(server, options);
@@ -85,6 +85,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     await stop(server, { feeds, connections, closeSockets, timeoutMs });
     graphql?.sessions.stop();
     connections.stop();
+    lines.flush();
   };
   const stopOnce = (timeoutMs: number) => {
     stopping ??= stopAll(timeoutMs);
@@ -101,16 +102,18 @@ function openServer({ requestTimeoutMs }: RequestLimits, serve: RequestListener)
     maxHeaderSize: HEADER_BYTES_MAX,
     // A header that was sent twice is refused with its value, rather than read as whichever came first.
     joinDuplicateHeaders: true,
+    // Offers of other protocols, such as h2c of `curl --http2`, are ignored.
+    shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
   };
   return Object.assign(createServer(options, serve), { maxHeadersCount: HEADERS_MAX, maxConnections: CONNECTIONS_MAX });
 }
 
-function makeGraphqlParts(services: Services, { signInTokens, log, limits }: HttpServerOptions) {
+function makeGraphqlParts(services: Services, lines: RepeatedLines, { signInTokens, log, limits }: HttpServerOptions) {
   const { authenticator } = services;
   const sessions = new Sessions({ authenticator, log, ...limits });
   const gate = new Gate({ authenticator, ...limits });
-  const handler = makeGraphqlHandler({ services, sessions, gate, log, limits, corsOrigins: limits.corsOrigins });
-  const session = { authenticator, signInTokens, gate, behindTls: limits.behindTls, log };
+  const handler = makeGraphqlHandler({ services, sessions, gate, lines, limits, corsOrigins: limits.corsOrigins });
+  const session = { authenticator, signInTokens, gate, behindTls: limits.behindTls, lines };
   return { sessions, gate, handler, session, serveDashboard: makeDashboard(limits) };
 }
 

@@ -4,9 +4,9 @@ import { z } from 'zod';
 import type { Authenticator } from '../access/authenticate.ts';
 import type { SignInTokens } from '../access/sign-in-tokens.ts';
 import { RequestError } from '../errors.ts';
-import type { Log } from '../log.ts';
 import type { Gate } from './gate.ts';
 import { describeForeignPage, type Headers, headersOf, isLoopback, isOfThisHost, isSecure } from './page-origin.ts';
+import type { RepeatedLines } from './repeated-lines.ts';
 import { clearCookies, writeCookie } from './session-cookie.ts';
 
 export const SESSION_PATH = '/session';
@@ -29,7 +29,7 @@ export interface SessionRoutesOptions {
   gate: Gate;
   /** All that comes came over https. */
   behindTls: boolean;
-  log: Log;
+  lines: RepeatedLines;
 }
 
 /**
@@ -51,7 +51,8 @@ export async function serveSession(
     });
     response.end(answer.body && JSON.stringify(answer.body));
   } catch (error) {
-    options.log.error({ error: (error as Error).message }, 'session.failed');
+    const { message } = error as Error;
+    options.lines.write('error', message, { error: message }, 'session.failed');
     response.writeHead(503, { 'content-type': 'application/json' });
     response.end(JSON.stringify({ message: 'Signing in is not possible now. Try again later.' }));
   }

@@ -6,6 +6,8 @@ import type { Log } from '../log.ts';
 /** How often the keys of open connections are looked up. */
 const CHECK_MS = 1_000;
 const RETRY_AFTER_MS = 10_000;
+/** Characters of all subscriptions of one key on this process, with their variables as JSON. */
+export const SUBSCRIPTION_CHARS_PER_KEY_MAX = 16_777_216;
 
 export interface SessionLimits {
   /** WebSockets and SSE streams that one key may have open on this process. */
@@ -31,6 +33,7 @@ export class Sessions {
   readonly #sessions = new Set<Session>();
   readonly #connections = new Map<string, number>();
   readonly #subscriptions = new Map<string, number>();
+  readonly #subscriptionChars = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #isChecking = false;
 
@@ -54,7 +57,7 @@ export class Sessions {
    * @throws {RequestError} RATE_LIMITED where the key has too many
    */
   open(caller: Caller, close: () => void): () => void {
-    const release = take(this.#connections, caller, this.#options.connectionsPerKeyMax, 'connections');
+    const release = take(this.#connections, caller, { max: this.#options.connectionsPerKeyMax, what: 'connections' });
     const session = { caller, close };
     this.#sessions.add(session);
     return () => {
@@ -62,9 +65,27 @@ export class Sessions {
     };
   }
 
-  /** Counts a subscription. @returns what is to be called when it ends. @throws as {@link open} */
-  addSubscription(caller: Caller): () => void {
-    return take(this.#subscriptions, caller, this.#options.subscriptionsPerKeyMax, 'subscriptions');
+  /**
+   * Counts a subscription.
+   *
+   * @param chars of its document and variables, which it keeps
+   * @returns what is to be called when it ends
+   * @throws as {@link open}
+   */
+  addSubscription(caller: Caller, chars: number): () => void {
+    const { subscriptionsPerKeyMax } = this.#options;
+    const release = take(this.#subscriptions, caller, { max: subscriptionsPerKeyMax, what: 'subscriptions' });
+    try {
+      const limit = { max: SUBSCRIPTION_CHARS_PER_KEY_MAX, what: 'characters of subscriptions', amount: chars };
+      const releaseChars = take(this.#subscriptionChars, caller, limit);
+      return () => {
+        release();
+        releaseChars();
+      };
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   async #check() {
@@ -85,20 +106,28 @@ export class Sessions {
   }
 }
 
-/** Takes one of what a key may have. */
-function take(counts: Map<string, number>, caller: Caller, max: number, what: string): () => void {
+interface Limit {
+  max: number;
+  /** Names what is counted. */
+  what: string;
+  /** @default 1 */
+  amount?: number;
+}
+
+/** Takes a part of what a key may have. @returns a function that releases it, once. @throws {RequestError} RATE_LIMITED */
+function take(counts: Map<string, number>, caller: Caller, { max, what, amount = 1 }: Limit): () => void {
   const key = countedAs(caller);
   const count = counts.get(key) ?? 0;
-  if (count >= max) {
-    const message = `This API key has ${max} ${what} open, which is as many as it may. Close some first.`;
+  if (count + amount > max) {
+    const message = `This API key has too many ${what} open: the maximum is ${max}. Close some first.`;
     throw new RequestError('RATE_LIMITED', message, RETRY_AFTER_MS);
   }
-  counts.set(key, count + 1);
+  counts.set(key, count + amount);
   let isTaken = true;
   return () => {
     if (!isTaken) return;
     isTaken = false;
-    const left = (counts.get(key) ?? 1) - 1;
+    const left = (counts.get(key) ?? amount) - amount;
     if (left > 0) counts.set(key, left);
     else counts.delete(key);
   };

@@ -3,6 +3,7 @@ import type { WebSocket as GraphqlSocket, Server } from 'graphql-ws';
 import { expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
 import { type ConnectionExtra, openGraphqlSocket, type SocketOptions } from '../../src/http/graphql-socket.ts';
+import { RepeatedLines } from '../../src/http/repeated-lines.ts';
 import { createLog } from '../../src/log.ts';
 
 it('a message to a client who has not agreed to the close yet waits for the end: a feed ran through at full speed', async () => {
@@ -14,7 +15,8 @@ it('a message to a client who has not agreed to the close yet waits for the end:
       return async () => {};
     },
   };
-  const options = { request: {}, log: createLog('silent') } as SocketOptions;
+  const lines = new RepeatedLines(createLog('silent'));
+  const options = { request: {}, connection: new EventEmitter(), lines } as unknown as SocketOptions;
   openGraphqlSocket(server, socket as unknown as WebSocket, options);
   let isSent = false;
   const sent = Promise.resolve(graphqlSocket?.send('text')).then(() => {

@@ -287,9 +287,9 @@ describe('S3: what may be recorded', () => {
       environment: { id: tenant.environmentId },
     });
     const other = await bed.createTenant('Butcher');
-    for (const options of [{}, { key: other.key, ...asTenant }]) {
-      expect((await record(input, options)).__typename).toBe('NotFoundError');
-    }
+    expect((await record(input, {})).__typename).toBe('NotFoundError');
+    const refused = await bed.graphql(RECORD, { input }, { key: other.key, ...asTenant });
+    expect(refused.errors?.[0]?.extensions).toMatchObject({ code: 'FORBIDDEN' });
     for (const name of [tenant.environmentId, `${tenant.organizationId.slice(0, -4)}0000`]) {
       const answer = await bed.graphql(RECORD, { input }, { headers: { 'x-organization-id': name } });
       const requestId = answer.headers.get('x-request-id');
