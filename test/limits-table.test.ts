@@ -7,10 +7,19 @@ import * as cost from '../src/graphql/cost-limit.ts';
 import { DELIVERY_COUNT_MAX } from '../src/graphql/delivery.ts';
 import { FILTER_IDS_MAX } from '../src/graphql/delivery-filter.ts';
 import { PAGE_SIZE_MAX } from '../src/graphql/pages.ts';
+import { PROCESS_OUTPUT_BYTES_MAX, STALLED_MS_MAX } from '../src/http/connections.ts';
 import { BURST_SECONDS, UNKNOWN_BURST, UNKNOWN_PER_SECOND } from '../src/http/gate.ts';
 import { REQUEST_BYTES_MAX } from '../src/http/request-faults.ts';
 import { CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADERS_MAX, HEADERS_TIMEOUT_MS } from '../src/http/server.ts';
-import { MESSAGE_BYTES_MAX } from '../src/http/websocket.ts';
+import { SUBSCRIPTION_CHARS_PER_KEY_MAX } from '../src/http/sessions.ts';
+import * as flow from '../src/http/socket-flow.ts';
+import * as messages from '../src/http/socket-messages.ts';
+import {
+  INIT_MS_MAX,
+  MESSAGE_BYTES_MAX,
+  OPERATION_BYTES_PER_SOCKET_MAX,
+  OPERATIONS_PER_SOCKET_MAX,
+} from '../src/http/websocket.ts';
 import { PENDING_EVENTS_MAX } from '../src/publish/publisher.ts';
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
@@ -47,10 +56,22 @@ const LIMITS: [what: string, number: number | null, setting?: string][] = [
   ['headers', HEADERS_MAX],
   ['milliseconds until all headers', HEADERS_TIMEOUT_MS],
   ['milliseconds until the body', config.requestTimeoutMs, 'POSTHORN_REQUEST_TIMEOUT_MS'],
+  ['milliseconds for which waiting output', STALLED_MS_MAX],
+  ['bytes of output that wait in a process', PROCESS_OUTPUT_BYTES_MAX],
+  ['bytes of output that wait for a WebSocket', flow.OUTPUT_BYTES_MAX],
+  ['messages and control frames', flow.MESSAGES_PER_SECOND_MAX],
+  ['bytes of a WebSocket before', flow.BYTES_BEFORE_ACK_MAX],
+  ['messages of a WebSocket before', messages.MESSAGES_BEFORE_ACK_MAX],
+  ['milliseconds until `connection_init`', INIT_MS_MAX],
+  ['bytes of a message `ping`', messages.CONTROL_MESSAGE_BYTES_MAX],
+  ["characters of an operation's ID", messages.OPERATION_ID_CHARS_MAX],
+  ['operations in progress', OPERATIONS_PER_SOCKET_MAX],
+  ['bytes of the messages of those', OPERATION_BYTES_PER_SOCKET_MAX],
   ['requests a second of one API key', config.requestsPerSecondMax, 'POSTHORN_REQUESTS_PER_SECOND'],
   ['requests a second without a good key', UNKNOWN_PER_SECOND],
   ['WebSockets and SSE streams', config.connectionsPerKeyMax, 'POSTHORN_CONNECTIONS_PER_KEY'],
   ['subscriptions of one API key', config.subscriptionsPerKeyMax, 'POSTHORN_SUBSCRIPTIONS_PER_KEY'],
+  ['characters of those subscriptions', SUBSCRIPTION_CHARS_PER_KEY_MAX],
   ['connections to a process', CONNECTIONS_MAX],
   ['events that wait', PENDING_EVENTS_MAX],
 ];

@@ -19,6 +19,8 @@ import { TRY_AGAIN_LATER } from './socket-flow.ts';
 
 /** Largest message of a client. */
 export const MESSAGE_BYTES_MAX = 1_048_576;
+/** How long a client may take to send `connection_init`. */
+export const INIT_MS_MAX = 3_000;
 /** Operations that may be in progress over one WebSocket, subscriptions among them. */
 export const OPERATIONS_PER_SOCKET_MAX = 1_000;
 /** Bytes of their messages, all together: they are kept until the operations have ended. */
@@ -93,6 +95,7 @@ function makeProtocol(options: WebsocketOptions): ServerOptions<Record<string, u
   const present = (errors: readonly unknown[], { request }: ConnectionExtra) =>
     presentErrors(errors.map(toGraphqlError), { requestId: requestIdOf(request), lines, introspection });
   return {
+    connectionInitWaitTimeout: INIT_MS_MAX,
     onConnect: (connection) => connect(connection, options),
     onSubscribe: async ({ extra }, _, payload) => {
       try {
