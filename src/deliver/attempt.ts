@@ -9,7 +9,7 @@ import type { SendResult } from './sender.ts';
 export function toOutcome(result: SendResult): Outcome {
   if (!result.error) return { status: 'SUCCEEDED' };
   const isFinal = result.isGone || result.error.code === 'BLOCKED_ADDRESS';
-  return { status: 'FAILED', isFinal, retryAfterMs: result.retryAfterMs };
+  return { status: 'FAILED', isFinal, notBefore: result.notBefore };
 }
 
 /** The step that a delivery takes by an attempt, with the attempt as it goes on record. */

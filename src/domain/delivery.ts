@@ -32,8 +32,8 @@ export type Outcome =
       status: 'FAILED';
       /** No retry can help: the endpoint is gone (410), or must not be reached. */
       isFinal: boolean;
-      /** What `Retry-After` asked for; null: nothing. */
-      retryAfterMs: number | null;
+      /** Earliest time of the next attempt, from `Retry-After`; null if it asked for none. */
+      notBefore: Date | null;
     };
 
 /** What can happen to a delivery. */
@@ -145,8 +145,9 @@ function applyOutcome(state: DeliveryState, outcome: Outcome, context: Transitio
   if (state.fallbackStatus !== null) return fallBack(state, state.fallbackStatus);
   if (outcome.isFinal || retryCount >= state.maxRetries) return fail({ ...state, retryCount }, context.now);
   const delayMs = retryDelayMs(context.retryPolicy, retryCount + 1, context.random);
-  const waitMs = Math.max(delayMs, Math.min(outcome.retryAfterMs ?? 0, RETRY_AFTER_MS_MAX));
-  return waitForRetry({ ...state, retryCount }, new Date(context.now.getTime() + waitMs));
+  const now = context.now.getTime();
+  const notBefore = Math.min(outcome.notBefore?.getTime() ?? 0, now + RETRY_AFTER_MS_MAX);
+  return waitForRetry({ ...state, retryCount }, new Date(Math.max(now + delayMs, notBefore)));
 }
 
 function applyRecord(

@@ -37,24 +37,52 @@ export function retryDelayMs(policy: RetryPolicy, retry: number, random: number)
 }
 
 /** The three forms of an HTTP date, RFC 9110 section 5.6.7. The last, of C's asctime(), names no zone and means UTC. */
+const TIME = '(?<hour>\\d{2}):(?<minute>\\d{2}):(?<second>\\d{2})';
 const HTTP_DATES = [
-  /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/,
-  /^[A-Z][a-z]{5,8}, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2} GMT$/,
-  /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/,
+  new RegExp(`^[A-Z][a-z]{2}, (?<day>\\d{2}) (?<month>[A-Z][a-z]{2}) (?<year>\\d{4}) ${TIME} GMT$`),
+  new RegExp(`^[A-Z][a-z]{5,8}, (?<day>\\d{2})-(?<month>[A-Z][a-z]{2})-(?<year>\\d{2}) ${TIME} GMT$`),
+  new RegExp(`^[A-Z][a-z]{2} (?<month>[A-Z][a-z]{2}) (?<day>[ \\d]\\d) ${TIME} (?<year>\\d{4})$`),
 ];
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+/** A two-digit year further in the future is one of the past, RFC 9110 section 5.6.7. */
+const TWO_DIGIT_YEARS_AHEAD_MAX = 50;
 
 /**
- * Milliseconds that a `Retry-After` header asks for; null where it is missing or says nothing.
- * Seconds or an HTTP date, RFC 9110 section 10.2.3.
+ * The earliest time of the next attempt that a `Retry-After` header asks for, RFC 9110 section 10.2.3. Seconds count from
+ * the end of the answer. An HTTP date is taken literally, by this machine's clock: the `Date` header of the answer, which
+ * could tell how far the endpoint's clock is off, is not used.
+ *
+ * @param receivedAt when the answer was complete
+ * @returns at most {@link RETRY_AFTER_MS_MAX} after `receivedAt`; null if the header is missing, invalid or in the past
  */
-export function parseRetryAfter(header: string | undefined, now: Date): number | null {
+export function parseRetryAfter(header: string | undefined, receivedAt: Date): Date | null {
   const text = header?.trim() ?? '';
-  const ms = /^\d+$/.test(text) ? Number(text) * 1_000 : parseHttpDate(text) - now.getTime();
-  return ms > 0 ? Math.min(ms, RETRY_AFTER_MS_MAX) : null;
+  const now = receivedAt.getTime();
+  const time = /^\d+$/.test(text) ? now + Number(text) * 1_000 : parseHttpDate(text, receivedAt);
+  return time > now ? new Date(Math.min(time, now + RETRY_AFTER_MS_MAX)) : null;
 }
 
-/** @returns milliseconds since the epoch; NaN where the text is no HTTP date */
-function parseHttpDate(text: string): number {
-  if (!HTTP_DATES.some((form) => form.test(text))) return Number.NaN;
-  return Date.parse(text.endsWith('GMT') ? text : `${text} GMT`);
+/** @returns milliseconds since the epoch; NaN if the text is not an HTTP date, or a date that does not exist */
+function parseHttpDate(text: string, now: Date): number {
+  const parts = HTTP_DATES.map((form) => form.exec(text)?.groups).find(Boolean);
+  if (!parts) return Number.NaN;
+  const [year, month, day, hour, minute, second] = [
+    toFullYear(parts.year as string, now.getUTCFullYear()),
+    MONTHS.indexOf(parts.month as string),
+    Number(parts.day),
+    Number(parts.hour),
+    Number(parts.minute),
+    Number(parts.second),
+  ];
+  const midnight = new Date(Date.UTC(year, month, day));
+  const exists = midnight.getUTCMonth() === month && midnight.getUTCDate() === day;
+  // 60 is a leap second.
+  if (!exists || hour > 23 || minute > 59 || second > 60) return Number.NaN;
+  return midnight.getTime() + ((hour * 60 + minute) * 60 + second) * 1_000;
+}
+
+function toFullYear(text: string, currentYear: number): number {
+  if (text.length === 4) return Number(text);
+  const year = currentYear - (currentYear % 100) + Number(text);
+  return year > currentYear + TWO_DIGIT_YEARS_AHEAD_MAX ? year - 100 : year;
 }

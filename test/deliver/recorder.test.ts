@@ -39,7 +39,7 @@ function succeed(delivery: OutgoingDelivery): RecorderEntry {
     responseHeaders: {},
     responseBody: 'ok',
     error: null,
-    retryAfterMs: null,
+    notBefore: null,
     isGone: false,
   };
   const transition = makeAttemptTransition(delivery, result, new Date());

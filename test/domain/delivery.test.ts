@@ -26,9 +26,9 @@ const SUCCEEDED: Happening = { type: 'attempted', outcome: { status: 'SUCCEEDED'
 const BY_HAND: Happening = { type: 'retried-by-hand', restartSchedule: false };
 const RESTARTED: Happening = { type: 'retried-by-hand', restartSchedule: true };
 
-const failed = (outcome: { isFinal?: boolean; retryAfterMs?: number | null } = {}): Happening => ({
+const failed = ({ isFinal = false, retryAfterMs = null as number | null } = {}): Happening => ({
   type: 'attempted',
-  outcome: { status: 'FAILED', isFinal: false, retryAfterMs: null, ...outcome },
+  outcome: { status: 'FAILED', isFinal, notBefore: retryAfterMs === null ? null : inMs(retryAfterMs) },
 });
 
 const recorded = (status: RecordedStatus): Happening => ({

@@ -64,6 +64,7 @@ describe('retryDelayMs', () => {
 
 describe('parseRetryAfter', () => {
   const NOW = new Date('2030-01-01T00:00:00.000Z');
+  const inMs = (ms: number) => new Date(NOW.getTime() + ms);
 
   afterEach(() => {
     vi.unstubAllEnvs();
@@ -76,7 +77,7 @@ describe('parseRetryAfter', () => {
     ['007', 7_000],
     ['86400', 86_400_000],
   ])('takes seconds: %j', (header, ms) => {
-    expect(parseRetryAfter(header, NOW)).toBe(ms);
+    expect(parseRetryAfter(header, NOW)).toEqual(inMs(ms));
   });
 
   it.each([
@@ -85,13 +86,13 @@ describe('parseRetryAfter', () => {
     ["as C's asctime() gives it, which is in UTC too", 'Tue Jan  1 01:00:00 2030'],
   ])('takes a date %s, wherever the server stands', (_, header) => {
     vi.stubEnv('TZ', 'America/New_York');
-    expect(parseRetryAfter(header, NOW)).toBe(HOUR_SECONDS * 1_000);
+    expect(parseRetryAfter(header, NOW)).toEqual(inMs(HOUR_SECONDS * 1_000));
   });
 
   it.each([['86401'], ['99999999999999999999'], ['Fri, 01 Feb 2030 00:00:00 GMT'], ['Fri, 01 Jan 2100 00:00:00 GMT']])(
     'counts up to 24 h: %s',
     (header) => {
-      expect(parseRetryAfter(header, NOW)).toBe(RETRY_AFTER_MS_MAX);
+      expect(parseRetryAfter(header, NOW)).toEqual(inMs(RETRY_AFTER_MS_MAX));
       expect(RETRY_AFTER_MS_MAX).toBe(24 * HOUR_SECONDS * 1_000);
     },
   );
@@ -116,4 +117,30 @@ describe('parseRetryAfter', () => {
       expect(parseRetryAfter(header, NOW)).toBeNull();
     },
   );
+
+  it('returns the date itself, however long before the end of the answer the attempt started', () => {
+    const date = 'Tue, 01 Jan 2030 00:00:10 GMT';
+    expect(parseRetryAfter(date, NOW)).toEqual(inMs(10_000));
+    expect(parseRetryAfter(date, inMs(6_500))).toEqual(inMs(10_000));
+    expect(parseRetryAfter(date, inMs(10_000))).toBeNull();
+  });
+
+  it.each([
+    ['Sunday, 31-Dec-79 23:59:59 GMT', 24 * HOUR_SECONDS * 1_000],
+    ['Saturday, 31-Dec-81 23:59:59 GMT', null],
+  ])('reads a two-digit year as at most 50 years ahead: %s', (header, ms) => {
+    expect(parseRetryAfter(header, NOW)).toEqual(ms === null ? null : inMs(ms));
+  });
+
+  it.each([
+    ['Tue, 31 Feb 2030 00:00:00 GMT'],
+    ['Tue, 01 Foo 2030 00:00:00 GMT'],
+    ['Tue, 00 Jan 2030 00:00:00 GMT'],
+    ['Tue, 01 Jan 2030 24:00:00 GMT'],
+    ['Tue, 01 Jan 2030 00:60:00 GMT'],
+    ['Tue, 01 Jan 2030 01:00:00 CET'],
+    ['2030-01-01T01:00:00Z'],
+  ])('is null for a date that does not exist or has another form: %s', (header) => {
+    expect(parseRetryAfter(header, NOW)).toBeNull();
+  });
 });
