@@ -241,6 +241,19 @@ describe('endpoints', () => {
     ),
     ['a fragment in the URL', { url: 'https://example.com/#x' }, 'url', /fragment/],
     ['a URL that is too long', { url: `https://example.com/${at(2_030)}` }, 'url', /2048 characters at most/],
+    [
+      'a URL that is too long once percent-encoded',
+      { url: `https://example.com/${'ä'.repeat(2_020)}` },
+      'url',
+      /2048 characters at most; percent-encoded, as it is sent, it has 12140\.$/,
+    ],
+    [
+      'a URL whose host is too long in ASCII',
+      { url: `https://${'ä'.repeat(59)}.example/` },
+      'url',
+      /at most 253 characters, 63 between dots/,
+    ],
+    ['a URL whose host is too long', { url: `https://${'abc.'.repeat(64)}example/` }, 'url', /at most 253 characters/],
     ...['', 'a b', 'a:b', 'ä', 'a\r\nb', 'a\u0000', '(a)'].map(
       (name): [string, Record<string, unknown>, string, RegExp] => [
         `the header name ${JSON.stringify(name)}`,
@@ -452,6 +465,16 @@ describe('endpoints', () => {
     ]) {
       await bed.createEndpoint({ url: URL_OK, eventTypes: ['limit.*'], ...input });
     }
+    await bed.createEndpoint({ url: `https://example.com/${'ä'.repeat(338)}`, eventTypes: ['limit.*'] });
+    await bed.createEndpoint({ url: `https://${'abc.'.repeat(63)}e/`, eventTypes: ['limit.*'] });
+    before = await readStore();
+  });
+
+  it('a host name longer than a name may be is cut where it names the endpoint', async () => {
+    const { id } = await bed.createEndpoint({ url: `https://${'abc.'.repeat(62)}e:8443/`, eventTypes: ['limit.*'] });
+    expect(await bed.ask('query ($id: ID!) { endpoint(id: $id) { name } }', { id })).toEqual({
+      name: 'abc.'.repeat(32),
+    });
     before = await readStore();
   });
 });

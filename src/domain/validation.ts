@@ -15,7 +15,7 @@ export function parseInput<T extends z.ZodType>(schema: T, input: unknown, path:
   );
 }
 
-const NAME_MAX_CHARS = 128;
+export const NAME_MAX_CHARS = 128;
 
 /** Names of things that people make. */
 export const NAME_SCHEMA = z

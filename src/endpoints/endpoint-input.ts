@@ -15,6 +15,8 @@ export const OVERLAP_SECONDS_DEFAULT = 86_400;
 /** 7 days. */
 export const OVERLAP_SECONDS_MAX = 604_800;
 const URL_MAX_CHARS = 2_048;
+const HOST_MAX_CHARS = 253;
+const LABEL_MAX_CHARS = 63;
 const DESCRIPTION_MAX_CHARS = 2_048;
 const EVENT_TYPES_MAX = 100;
 const DELAYS_MAX = MAX_RETRIES_MAX;
@@ -22,7 +24,10 @@ const DELAYS_MAX = MAX_RETRIES_MAX;
 const between = (min: number, max: number) => `must be a number from ${min} to ${max}.`;
 const whole = (min: number, max: number) => `must be a whole number from ${min} to ${max}.`;
 
-/** Where an endpoint is. Checked once more, by address, at every attempt. */
+/**
+ * Where an endpoint is, as it is stored and sent: percent-encoded, with its host in ASCII. The limit holds for the given
+ * text and for that form. The address is checked again at every attempt.
+ */
 const urlSchema = z
   .string()
   .max(URL_MAX_CHARS, `may have ${URL_MAX_CHARS} characters at most.`)
@@ -32,13 +37,27 @@ const urlSchema = z
   })
   .transform((text) => (URL.canParse(text) ? new URL(text).href : text));
 
+/** @param text if too long, only its length is reported */
 function findUrlFault(text: string): string | null {
+  if (text.length > URL_MAX_CHARS) return null;
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
     return 'must be an absolute http or https URL, for example https://example.com/webhooks.';
   }
   if (url.username || url.password) return 'must not have a user name or password in it. Use headers instead.';
-  return url.hash ? 'must not have a fragment (#…): it would not be sent.' : null;
+  if (url.hash) return 'must not have a fragment (#…): it would not be sent.';
+  if (url.href.length > URL_MAX_CHARS) {
+    return `may have ${URL_MAX_CHARS} characters at most; percent-encoded, as it is sent, it has ${url.href.length}.`;
+  }
+  return findHostFault(url.hostname);
+}
+
+/** RFC 1035 section 2.3.4. The dot that ends a full name does not count. */
+function findHostFault(hostname: string): string | null {
+  const name = hostname.replace(/\.$/, '');
+  const isLong = name.length > HOST_MAX_CHARS || name.split('.').some((label) => label.length > LABEL_MAX_CHARS);
+  if (!isLong) return null;
+  return `must have a host name of at most ${HOST_MAX_CHARS} characters, ${LABEL_MAX_CHARS} between dots (in ASCII).`;
 }
 
 const headersSchema = z
@@ -79,11 +98,12 @@ const clientCertificateSchema = z
   });
 const caCertificateSchema = pemSchema.transform((pem, context) => {
   const authority = readAuthority(pem);
-  if (authority !== null) return authority;
-  context.addIssue({
-    code: 'custom',
-    message: 'must be one or more certificates in PEM: -----BEGIN CERTIFICATE-----…',
-  });
+  if (authority !== null && authority.length <= PEM_MAX_CHARS) return authority;
+  const message =
+    authority === null
+      ? 'must be one or more certificates in PEM: -----BEGIN CERTIFICATE-----…'
+      : `may have ${PEM_MAX_CHARS} characters at most; with lines of 64 characters, it has ${authority.length}.`;
+  context.addIssue({ code: 'custom', message });
   return z.NEVER;
 });
 

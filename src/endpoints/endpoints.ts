@@ -6,7 +6,7 @@ import type { Keyring } from '../domain/sealing.ts';
 import { kindOfSecret, makeSecret, toPublicKey } from '../domain/signature.ts';
 import type { TargetPolicy } from '../domain/target-policy.ts';
 import type { Tenant } from '../domain/tenant.ts';
-import { parseInput } from '../domain/validation.ts';
+import { NAME_MAX_CHARS, parseInput } from '../domain/validation.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import type { Prisma, PrismaClient } from '../generated/prisma/client.ts';
 import type { EndpointChangeKind } from '../generated/prisma/enums.ts';
@@ -69,7 +69,7 @@ export class Endpoints {
     const given = parseInput(createEndpointSchema, input);
     this.#requireReachable(given.url);
     const secret = given.secret ?? makeSecret(given.signatureKind ?? 'HMAC_SHA256');
-    const name = given.name ?? new URL(given.url).host;
+    const name = given.name ?? new URL(given.url).host.slice(0, NAME_MAX_CHARS);
     const eventTypes = given.eventTypes ?? ['*'];
     const id = newId();
     const create = this.#prisma.endpoint.create({
