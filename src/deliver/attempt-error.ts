@@ -33,9 +33,13 @@ export class BlockedAddressError extends AttemptError {
 
 const DNS_CODES = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'ENODATA', 'ESERVFAIL']);
 const TIMEOUT_CODES = new Set(['UND_ERR_HEADERS_TIMEOUT', 'ETIMEDOUT', 'UND_ERR_ABORTED']);
-/** OpenSSL's and Node's own names for what can be wrong with a certificate or a handshake. */
+/**
+ * Codes of failed handshakes. `ERR_SSL_` and `ERR_OSSL_` begin those that Node derives from OpenSSL's error queue, `ERR_TLS_`
+ * those of Node itself. The others are results of the verification of a certificate (`X509_V_ERR_…` in OpenSSL), of which
+ * Node names 28 and calls the rest UNSPECIFIED, for example a key that is too weak.
+ */
 const TLS_CODE =
-  /^(ERR_TLS|ERR_SSL|CERT_|CRL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|PATH_LENGTH|EPROTO)/;
+  /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|CRL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERROR_IN_C|HOSTNAME_MISMATCH$|INVALID_(CA|PURPOSE)$|PATH_LENGTH_|OUT_OF_MEM$|UNSPECIFIED$|EPROTO$)/;
 /** What OpenSSL calls bytes that are no TLS. */
 const NOT_TLS = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_HTTP_REQUEST']);
 const CONNECTION_FAULTS: Record<string, (host: string) => string> = {
@@ -47,12 +51,15 @@ const CONNECTION_FAULTS: Record<string, (host: string) => string> = {
   ENETUNREACH: (host) => `There is no way to ${host} (ENETUNREACH).`,
 };
 
+/** A certificate may list names of 100 KB, which Node repeats in its message. */
+const MESSAGE_CHARS_MAX = 1_024;
+
 /** Turns what the HTTP client threw into the record of a failed attempt. */
 export function describeFailure(error: unknown, request: { url: string; timeoutMs: number }): AttemptError {
   const cause = findCause(error);
   if (cause instanceof AttemptError) return cause;
   const [code, message] = classify(cause as Fault, new URL(request.url).host, request.timeoutMs);
-  return new AttemptError(code, message, { cause });
+  return new AttemptError(code, message.slice(0, MESSAGE_CHARS_MAX), { cause });
 }
 
 /** What Node, OpenSSL and undici say of a fault. */
@@ -74,7 +81,7 @@ function classify(fault: Fault, host: string, timeoutMs: number): [AttemptErrorC
 /** OpenSSL's reason, or Node's message without its advice to who runs Node. */
 function describeTlsFault({ code = '', reason, message }: Fault): string {
   if (NOT_TLS.has(code)) return 'it does not speak TLS on this port';
-  const text = code.startsWith('ERR_SSL') ? (reason ?? message) : (message.split(';')[0] as string);
+  const text = /^ERR_O?SSL/.test(code) ? (reason ?? message) : (message.split(';')[0] as string);
   return text.replace(/[\s.:]+$/, '');
 }
 

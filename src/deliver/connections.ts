@@ -99,7 +99,16 @@ export class Connections {
       // The attempt's own deadline covers these.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: guardAnswers(connect),
+      connect: guardAnswers(withoutFinalDot(connect)),
     });
   }
 }
+
+/**
+ * RFC 6066 section 3: a name in a TLS handshake has no dot at its end, though one in a URL may, as `https://host./`. The
+ * certificate is checked for the name without it, and the `host` header stays as the URL has it.
+ */
+const withoutFinalDot =
+  (connect: buildConnector.connector): buildConnector.connector =>
+  ({ servername, ...target }, callback) =>
+    connect({ ...target, servername: servername?.replace(/\.$/, '') }, callback);
