@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { AttemptError } from './attempt-error.ts';
-import { HIDDEN_BYTES_MAX } from './hide-values.ts';
+import { LOOK_AHEAD_BYTES } from './hide-values.ts';
 import { RESPONSE_BODY_BYTES_KEPT } from './response-body.ts';
 import { RESPONSE_BODY_BYTES_READ } from './response-limits.ts';
 
@@ -18,9 +18,11 @@ export interface Request {
 export interface Answer {
   status: number;
   headers: Record<string, string | string[] | undefined>;
-  /** What is kept of it, and more where there was more: enough to find what must be hidden at its end. */
+  /** The part that is kept, followed by at most {@link LOOK_AHEAD_BYTES} more, in which a value to hide may end. */
   body: Buffer;
 }
+
+const BODY_BYTES_MAX = RESPONSE_BODY_BYTES_KEPT + LOOK_AHEAD_BYTES;
 
 /** The deadline passed before a status came. */
 export class DeadlineError extends Error {
@@ -78,7 +80,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer) {
-    if (this.#bytes <= RESPONSE_BODY_BYTES_KEPT + HIDDEN_BYTES_MAX) this.#kept.push(chunk);
+    if (this.#bytes <= BODY_BYTES_MAX) this.#kept.push(chunk);
     this.#bytes += chunk.length;
     if (this.#bytes > RESPONSE_BODY_BYTES_READ) this.#hangUp(new Error('The body is longer than what is read.'));
   }
@@ -100,8 +102,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#timer);
-    if (this.#head) this.#resolve({ ...this.#head, body: Buffer.concat(this.#kept) });
+    if (this.#head) this.#resolve({ ...this.#head, body: this.#joinBody() });
     else this.#reject(error ?? new Error('The response ended before it began.'));
     this.#kept = [];
+  }
+
+  #joinBody(): Buffer {
+    return Buffer.concat(this.#kept, Math.min(this.#bytes, BODY_BYTES_MAX));
   }
 }

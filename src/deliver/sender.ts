@@ -12,11 +12,14 @@ import { AttemptError, BlockedAddressError, describeFailure } from './attempt-er
 import { makeCheckedLookup } from './checked-lookup.ts';
 import { Connections } from './connections.ts';
 import { type Answer, exchange } from './exchange.ts';
-import { hideValues } from './hide-values.ts';
+import { hideInText, hideValues } from './hide-values.ts';
 import { keepResponseBody } from './response-body.ts';
+import { SecretIndex } from './secret-index.ts';
 
 /** URLs that are kept at hand, so that they need not be read for every attempt. */
 const TARGETS_MAX = 10_000;
+/** Bytes of indexes of header values that are kept. */
+const SECRET_INDEX_BYTES_MAX = 16_777_216;
 /** Status 410: the endpoint is gone for good, RFC 9110 section 15.5.11. */
 const STATUS_GONE = 410;
 /** `Retry-After` means something with 429 (RFC 6585 section 4) and 503 (RFC 9110 section 15.6.4). */
@@ -32,8 +35,8 @@ export interface SendResult {
   responseBody: string | null;
   /** Null: 2xx. */
   error: AttemptError | null;
-  /** What `Retry-After` asked for; null: nothing. */
-  retryAfterMs: number | null;
+  /** Earliest time of the next attempt, from `Retry-After`; null if it asked for none. */
+  notBefore: Date | null;
   /** 410. */
   isGone: boolean;
 }
@@ -53,6 +56,10 @@ export class Sender {
   readonly #connections: Connections;
   readonly #signingKeys = new WeakMap<Buffer, KeyObject>();
   readonly #ownHeaders = new WeakMap<Buffer, Record<string, string>>();
+  readonly #secrets = new LRUCache<Buffer, SecretIndex>({
+    maxSize: SECRET_INDEX_BYTES_MAX,
+    sizeCalculation: (index) => 1 + index.byteSize,
+  });
   readonly #targets = new LRUCache<string, Target>({ max: TARGETS_MAX });
 
   constructor(options: SenderOptions) {
@@ -76,7 +83,16 @@ export class Sender {
     const agent = this.#connections.agentOf(delivery);
     const answer = await this.#request(agent, delivery, sent).catch((error) => describeFailure(error, delivery));
     const base = { startedAt, requestHeaders: recorded, durationMs: Math.round(performance.now() - started) };
-    return answer instanceof AttemptError ? withoutResponse(base, answer) : withResponse(base, hideValues(answer, own));
+    const shown = delivery.headersSealed ? hideSecrets(answer, this.#secretsOf(delivery.headersSealed, own)) : answer;
+    return shown instanceof AttemptError ? withoutResponse(base, shown) : withResponse(base, shown);
+  }
+
+  #secretsOf(sealed: Buffer, own: Record<string, string>): SecretIndex {
+    const known = this.#secrets.get(sealed);
+    if (known) return known;
+    const index = new SecretIndex(own);
+    this.#secrets.set(sealed, index);
+    return index;
   }
 
   async #request(agent: Dispatcher, delivery: OutgoingDelivery, headers: Record<string, string>): Promise<Answer> {
@@ -134,6 +150,12 @@ export class Sender {
   }
 }
 
+function hideSecrets(result: Answer | AttemptError, secrets: SecretIndex): Answer | AttemptError {
+  if (!(result instanceof AttemptError)) return hideValues(result, secrets);
+  const message = hideInText(result.message, secrets);
+  return message === result.message ? result : new AttemptError(result.code, message, { cause: result.cause });
+}
+
 /** What was unsealed before, for as long as the sealed bytes are kept at hand. */
 function remember<T extends object>(known: WeakMap<Buffer, T>, sealed: Buffer, open: () => T): T {
   const before = known.get(sealed);
@@ -157,7 +179,7 @@ const withoutResponse = (base: Base, error: AttemptError): SendResult => ({
   responseHeaders: null,
   responseBody: null,
   error,
-  retryAfterMs: null,
+  notBefore: null,
   isGone: false,
 });
 
@@ -170,7 +192,7 @@ function withResponse(base: Base, { status, headers, body }: Answer): SendResult
     responseHeaders: headers as Record<string, string | string[]>,
     responseBody: keepResponseBody(body),
     error: isSuccess ? null : new AttemptError('HTTP_STATUS', `The endpoint answered with status ${status}.`),
-    retryAfterMs: parseRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter, base.startedAt),
+    notBefore: parseRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter, new Date()),
     isGone: status === STATUS_GONE,
   };
 }
