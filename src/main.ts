@@ -6,6 +6,7 @@ import { Courier } from './deliver/courier.ts';
 import { Dispatcher } from './deliver/dispatcher.ts';
 import { LaneRunner } from './deliver/lane-runner.ts';
 import { Recorder } from './deliver/recorder.ts';
+import { RestoreWatch } from './deliver/restore-watch.ts';
 import { Retention } from './deliver/retention.ts';
 import { Scheduler } from './deliver/scheduler.ts';
 import { Sender } from './deliver/sender.ts';
@@ -109,6 +110,9 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
   const pool = openPool(databaseUrl, log, { isPooled, walksIndexes: true });
   stops.push(() => pool.end());
   await checkEncryptionKey(pool, keyring);
+  const restoreWatch = new RestoreWatch({ pool, log });
+  stops.push(() => restoreWatch.stop());
+  await restoreWatch.start();
   signal?.throwIfAborted();
 
   const signals = new Signals({ databaseUrl: directUrl, pool, log });
@@ -213,7 +217,7 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
     services,
     signInTokens,
     limits: config,
-    checkReady: async () => void (await pool.query('select 1')),
+    checkReady: () => restoreWatch.check(),
     log,
   });
   stops.push(() => server.stop(drainMs));

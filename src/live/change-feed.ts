@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';
 import type { Log } from '../log.ts';
 import { PollLoop } from '../poll-loop.ts';
-import { findLogHead, readChangesBetween, readSettledChanges, type SettledChanges } from './change-log.ts';
+import { findLogHead, positionOf, readChangesBetween, readSettledChanges, type SettledChanges } from './change-log.ts';
 import { type ChangePosition, encodeCursor } from './cursor.ts';
 import { QUEUED_CHANGES_MAX, Subscriber } from './subscriber.ts';
 import {
@@ -186,16 +186,23 @@ export class ChangeFeed {
     const { pool } = this.#options;
     const reading =
       environmentIds.length === 0
-        ? findLogHead(pool).then((head) => ({ changes: [], head, hasUnsettled: false }))
+        ? findLogHead(pool).then((head) => ({ changes: [], head, hasUnsettled: false, wentBack: false }))
         : readSettledChanges(pool, { after: this.#round.head, environmentIds, max: ROUND_MAX });
     this.#reading = reading;
     try {
       const found: SettledChanges = await reading;
       this.#round = { head: found.head, at: found.changes[ROUND_MAX - 1]?.changedAt ?? at };
+      if (found.wentBack) this.#expireAll();
       return found;
     } finally {
       this.#reading = null;
     }
+  }
+
+  #expireAll() {
+    this.#options.log.warn({}, 'feed.log_replaced');
+    this.#pages.clear();
+    for (const topic of this.#topics.topics) topic.expire();
   }
 
   /** IDs of changes count on by one, whatever environment they are of. @param before head of the round before this one */
@@ -234,7 +241,7 @@ export class ChangeFeed {
       try {
         const changes = await readChangesBetween(this.#options.pool, query);
         const last = changes[PAGE_MAX - 1];
-        const round = last ? { head: { xid: last.xid, id: last.id }, at: last.changedAt } : { ...upTo };
+        const round = last ? { head: positionOf(last), at: last.changedAt } : { ...upTo };
         return makeBatch(filter, select(changes, filter), round);
       } catch (error) {
         this.#options.log.warn({ error: (error as Error).message, retryInMs: waitMs }, 'feed.read_failed');

@@ -34,8 +34,8 @@ const BOUND = `bound as materialized (select pg_snapshot_xmin(pg_current_snapsho
  * Postgres gives transaction IDs out again that no committed transaction had.
  */
 const SETTLED = `settled as materialized (
-  select l.xid, l.id from bound b cross join lateral (
-    select xid, id from delivery_changes where xid < b.xmin order by xid desc, id desc limit 1) l)`;
+  select l.xid, l.id, l.changed_at from bound b cross join lateral (
+    select xid, id, changed_at from delivery_changes where xid < b.xmin order by xid desc, id desc limit 1) l)`;
 
 /** Before the first change. */
 const BEGINNING: ChangePosition = { xid: 0n, id: 0n };
@@ -47,6 +47,8 @@ export interface SettledChanges {
   head: ChangePosition;
   /** There are newer changes, which can't be told before an older transaction has ended. */
   hasUnsettled: boolean;
+  /** The change at the place that was read from is gone though it is young: an older state of the database was restored. */
+  wentBack: boolean;
 }
 
 /**
@@ -63,42 +65,61 @@ export async function readSettledChanges(
     text: `
       with ${BOUND}, ${SETTLED}, newest as materialized (
         select xid from delivery_changes order by xid desc, id desc limit 1)
-      select s.xid::text as "settledXid", s.id::text as "settledId", b.xmin <= (select xid from newest) as "hasUnsettled",
+      select s.xid::text as "settledXid", s.id::text as "settledId", s.changed_at as "settledChangedAt",
+        b.xmin <= (select xid from newest) as "hasUnsettled", $5::timestamptz is null or exists (
+          select from delivery_changes where xid = $1::xid8 and id = $2::bigint and changed_at = $5) as "isThere",
         ${COLUMNS}
       from bound b left join settled s on true left join lateral (
         select * from delivery_changes
         where (xid, id) > ($1::xid8, $2::bigint) and xid < b.xmin and environment_id = any($3::uuid[])
         order by xid, id limit $4) c on true
       order by c.xid, c.id`,
-    values: [String(after.xid), String(after.id), environmentIds, max],
+    values: [String(after.xid), String(after.id), environmentIds, max, after.changedAt ?? null],
   });
   const changes = rows.filter((row) => row.id !== null).map(toChange);
-  const [{ settledXid, settledId, hasUnsettled }] = rows;
-  const settled = toPosition(settledXid, settledId);
+  const [{ settledXid, settledId, settledChangedAt, hasUnsettled, isThere }] = rows;
+  const settled = toPosition(settledXid, settledId, settledChangedAt);
+  if (!isThere && isKept(after)) return { changes: [], head: settled, hasUnsettled: false, wentBack: true };
   // The last change may have been deleted by age since.
   const end = comparePositions(settled, after) > 0 ? settled : after;
   const last = changes[max - 1];
-  return { changes, head: last ? { xid: last.xid, id: last.id } : end, hasUnsettled: hasUnsettled === true };
+  return { changes, head: last ? positionOf(last) : end, hasUnsettled: hasUnsettled === true, wentBack: false };
 }
+
+/** The place of a change. */
+export const positionOf = ({ xid, id, changedAt }: DeliveryChange): ChangePosition => ({ xid, id, changedAt });
+
+/** Whether a change is so young that it has not been deleted by age. */
+export const isKept = ({ changedAt }: ChangePosition): boolean =>
+  changedAt !== undefined && Date.now() - changedAt.getTime() < CHANGES_KEPT_MS;
 
 /** The place up to which everything is settled now: what is not comes behind it. */
 export async function findLogHead(pool: Pool): Promise<ChangePosition> {
   const { rows } = await pool.query({
     name: 'find-log-head',
-    text: `with ${BOUND}, ${SETTLED} select xid::text, id::text from settled`,
+    text: `with ${BOUND}, ${SETTLED} select xid::text, id::text, changed_at as "changedAt" from settled`,
   });
-  return toPosition(rows[0]?.xid ?? null, rows[0]?.id ?? null);
+  return toPosition(rows[0]?.xid ?? null, rows[0]?.id ?? null, rows[0]?.changedAt);
 }
 
-const toPosition = (xid: string | null, id: string | null): ChangePosition =>
-  xid === null || id === null ? BEGINNING : { xid: BigInt(xid), id: BigInt(id) };
+const toPosition = (xid: string | null, id: string | null, changedAt: Date): ChangePosition =>
+  xid === null || id === null ? BEGINNING : { xid: BigInt(xid), id: BigInt(id), changedAt };
 
-/** Whether the log can have come to a place by now. */
-export async function hasReached(pool: Pool, { xid }: ChangePosition): Promise<boolean> {
-  const { rows } = await pool.query('select pg_snapshot_xmax(pg_current_snapshot()) >= $1::xid8 as "hasReached"', [
-    String(xid),
-  ]);
-  return rows[0].hasReached;
+/**
+ * Whether a place is one of this database, of the log of deliveries or of endpoints: everything after it can be told. It
+ * is not if an older state of the database was restored, or the database was moved. A place before all that is kept counts.
+ */
+export async function isPlaceKnown(pool: Pool, { xid, id, changedAt }: ChangePosition): Promise<boolean> {
+  const place = 'xid = $1::xid8 and id = $2::bigint and changed_at = $3';
+  const { rows } = await pool.query({
+    name: 'is-place-known',
+    text: `select pg_snapshot_xmax(pg_current_snapshot()) >= $1::xid8 and (
+      $3::timestamptz is null or exists (select from delivery_changes where ${place})
+      or exists (select from endpoint_changes where ${place})
+      or not exists (select from delivery_changes where (xid, id) <= ($1::xid8, $2::bigint))) as "isKnown"`,
+    values: [String(xid), String(id), changedAt ?? null],
+  });
+  return rows[0].isKnown;
 }
 
 /**
@@ -123,7 +144,7 @@ export async function readChangesBetween(
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a row of COLUMNS, and what stood beside it
-const toChange = ({ settledXid, settledId, hasUnsettled, ...row }: any): DeliveryChange => ({
+const toChange = ({ settledXid, settledId, settledChangedAt, hasUnsettled, isThere, ...row }: any): DeliveryChange => ({
   ...row,
   xid: BigInt(row.xid),
   id: BigInt(row.id),

@@ -4,6 +4,11 @@ import { z } from 'zod';
 export interface ChangePosition {
   xid: bigint;
   id: bigint;
+  /**
+   * When the change at this place was made. In a database that was restored, another change may get the same place.
+   * Missing: unknown.
+   */
+  changedAt?: Date;
 }
 
 /** What a cursor of the feed holds: whose it is, the place, and when the change there was made. */
@@ -24,18 +29,29 @@ const upTo = (max: bigint) =>
     .transform(BigInt)
     .refine((number) => number <= max);
 
-const cursorSchema = z.tuple([z.uuid(), upTo(XID_MAX), upTo(ID_MAX), upTo(TIME_MAX)]);
+/** Cursors of version 0.1.0 have four parts. */
+const cursorSchema = z.union([
+  z.tuple([z.uuid(), upTo(XID_MAX), upTo(ID_MAX), upTo(TIME_MAX)]),
+  z.tuple([z.uuid(), upTo(XID_MAX), upTo(ID_MAX), upTo(TIME_MAX), z.string().startsWith('c')]),
+]);
+
+const changedAtSchema = upTo(TIME_MAX);
 
 /** Opaque to clients. */
-export const encodeCursor = ({ environmentId, xid, id, at }: ChangeCursor): string =>
-  Buffer.from([environmentId, xid, id, at.getTime()].join(',')).toString('base64url');
+export const encodeCursor = ({ environmentId, xid, id, at, changedAt }: ChangeCursor): string => {
+  const parts = [environmentId, xid, id, at.getTime(), ...(changedAt ? [`c${changedAt.getTime()}`] : [])];
+  return Buffer.from(parts.join(',')).toString('base64url');
+};
 
-/** @returns null where the text is no cursor */
+/** @returns `null` if the text is not a cursor */
 export function decodeCursor(text: string): ChangeCursor | null {
   const parsed = cursorSchema.safeParse(Buffer.from(text, 'base64url').toString().split(','));
   if (!parsed.success) return null;
-  const [environmentId, xid, id, at] = parsed.data;
-  return { environmentId, xid, id, at: new Date(Number(at)) };
+  const [environmentId, xid, id, at, mark] = parsed.data;
+  const cursor = { environmentId, xid, id, at: new Date(Number(at)) };
+  if (mark === undefined) return cursor;
+  const changedAt = changedAtSchema.safeParse(mark.slice(1));
+  return changedAt.success ? { ...cursor, changedAt: new Date(Number(changedAt.data)) } : null;
 }
 
 /** Order of the change log. @returns less than 0 where `a` comes first */

@@ -1,15 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Repeater } from '@repeaterjs/repeater';
 import type { Pool } from 'pg';
+import { RequestError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { PollLoop } from '../poll-loop.ts';
+import { isKept } from './change-log.ts';
 import { type ChangePosition, comparePositions, encodeCursor } from './cursor.ts';
 import {
   type EndpointChange,
   type EndpointChangeFilter,
   findEndpointLogHead,
+  hasEndpointChange,
   readEndpointChanges,
 } from './endpoint-log.ts';
+import { EXPIRED_MESSAGE } from './subscriber.ts';
 
 /** Changes that one is told at once. */
 const PAGE_MAX = 500;
@@ -41,7 +45,7 @@ export interface EndpointFeedOptions {
 export class EndpointFeed {
   readonly #options: EndpointFeedOptions;
   readonly #loop: PollLoop;
-  readonly #wakers = new Set<() => void>();
+  readonly #followers = new Set<Follower>();
   #head: ChangePosition = { xid: 0n, id: 0n };
   #wokenAt = performance.now();
 
@@ -62,7 +66,7 @@ export class EndpointFeed {
 
   /** Looks at the table now, if anybody listens. */
   wake(): void {
-    if (this.#wakers.size > 0) this.#loop.wake();
+    if (this.#followers.size > 0) this.#loop.wake();
   }
 
   /**
@@ -77,11 +81,11 @@ export class EndpointFeed {
     const start = after ?? (await findEndpointLogHead(this.#options.pool)) ?? { xid: 0n, id: 0n };
     return new Repeater<EndpointChangeBatch>(async (push, stop) => {
       const follower = new Follower(stop);
-      this.#wakers.add(follower.wake);
+      this.#followers.add(follower);
       try {
         await this.#tell(filter, start, { push, follower });
       } finally {
-        this.#wakers.delete(follower.wake);
+        this.#followers.delete(follower);
       }
     });
   }
@@ -94,13 +98,14 @@ export class EndpointFeed {
     let position = start;
     let toldAt = performance.now();
     while (!this.#loop.isStopped && !follower.isStopped) {
+      if (follower.isExpired) throw new RequestError('CURSOR_EXPIRED', EXPIRED_MESSAGE);
       const woken = follower.listen();
       const at = new Date();
       const changes = await this.#read(filter, position, follower);
       const isFull = changes.length === PAGE_MAX;
       const last = changes.at(-1);
       if (last || performance.now() - toldAt > QUIET_MS) {
-        position = last ?? position;
+        if (last) position = { xid: last.xid, id: last.id, changedAt: last.changedAt };
         toldAt = performance.now();
         const cursorAt = isFull && last ? last.changedAt : at;
         await push({
@@ -126,8 +131,14 @@ export class EndpointFeed {
   }
 
   async #turn(): Promise<boolean> {
-    if (this.#wakers.size === 0) return false;
-    const head = await findEndpointLogHead(this.#options.pool);
+    if (this.#followers.size === 0) return false;
+    const { pool, log } = this.#options;
+    if (isKept(this.#head) && !(await hasEndpointChange(pool, this.#head))) {
+      log.warn({}, 'endpoint_feed.log_replaced');
+      this.#head = { xid: 0n, id: 0n };
+      for (const follower of this.#followers) follower.isExpired = true;
+    }
+    const head = await findEndpointLogHead(pool);
     const isNew = head !== null && comparePositions(head, this.#head) > 0;
     if (isNew || performance.now() - this.#wokenAt > QUIET_MS) {
       this.#head = head ?? this.#head;
@@ -139,13 +150,15 @@ export class EndpointFeed {
   }
 
   #wakeAll() {
-    for (const wake of this.#wakers) wake();
+    for (const follower of this.#followers) follower.wake();
   }
 }
 
 /** Somebody who is told: waits to be woken, and ends when the client stops it. */
 class Follower {
   isStopped = false;
+  /** The log was replaced by an older state of it. */
+  isExpired = false;
   #wakeUp = () => {};
 
   constructor(stop: Promise<unknown>) {

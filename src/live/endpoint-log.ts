@@ -23,10 +23,20 @@ export interface EndpointChangeFilter {
 export async function findEndpointLogHead(pool: Pool): Promise<ChangePosition | null> {
   const { rows } = await pool.query({
     name: 'find-endpoint-log-head',
-    text: `select c.xid::text, c.id::text from endpoint_changes c
+    text: `select c.xid::text, c.id::text, c.changed_at as "changedAt" from endpoint_changes c
       where c.xid < pg_snapshot_xmin(pg_current_snapshot()) order by c.xid desc, c.id desc limit 1`,
   });
-  return rows[0] ? { xid: BigInt(rows[0].xid), id: BigInt(rows[0].id) } : null;
+  return rows[0] ? { xid: BigInt(rows[0].xid), id: BigInt(rows[0].id), changedAt: rows[0].changedAt } : null;
+}
+
+/** Whether the change at a place is there. */
+export async function hasEndpointChange(pool: Pool, { xid, id, changedAt }: ChangePosition): Promise<boolean> {
+  const { rows } = await pool.query({
+    name: 'has-endpoint-change',
+    text: 'select from endpoint_changes where xid = $1::xid8 and id = $2::bigint and changed_at = $3',
+    values: [String(xid), String(id), changedAt ?? null],
+  });
+  return rows.length > 0;
 }
 
 /** Reads the settled changes behind a place, in commit order: at most `max`. */

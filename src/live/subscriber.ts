@@ -36,6 +36,7 @@ export class Subscriber {
   #queuedChanges = 0;
   #wakeUp: () => void = () => {};
   #isEnded = false;
+  #isExpired = false;
 
   constructor({ topic, start, joinedIn, readBetween }: SubscriberOptions) {
     this.topic = topic;
@@ -61,7 +62,7 @@ export class Subscriber {
    * Waits for what comes next.
    *
    * @returns null once it was ended
-   * @throws {RequestError} CURSOR_EXPIRED, where it is so far behind that what it misses is no longer kept
+   * @throws {RequestError} CURSOR_EXPIRED if it is so far behind that what it misses is no longer kept, or was expired
    */
   async take(): Promise<ChangeBatch | null> {
     while (!this.#isEnded) {
@@ -76,7 +77,14 @@ export class Subscriber {
     this.#wakeUp();
   }
 
+  /** The log was replaced by an older state of it: what the subscriber knows and what the log has no longer agree. */
+  expire(): void {
+    this.#isExpired = true;
+    this.#wakeUp();
+  }
+
   async #takeNext(): Promise<ChangeBatch | null> {
+    if (this.#isExpired) throw new RequestError('CURSOR_EXPIRED', EXPIRED_MESSAGE);
     if (comparePositions(this.#position, this.#tableEnd.head) < 0) return this.#takeFromTable();
     const batch = this.#queue.shift();
     if (batch) return this.#takeFromQueue(batch);

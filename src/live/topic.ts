@@ -66,6 +66,12 @@ export class Topic {
     for (const subscriber of this.subscribers) subscriber.offer(batch);
   }
 
+  /** Ends the subscriptions with CURSOR_EXPIRED. */
+  expire(): void {
+    this.#window.clear();
+    for (const subscriber of this.subscribers) subscriber.expire();
+  }
+
   /** Nobody listens any more. */
   close(): void {
     clearTimeout(this.#timer);

@@ -19,12 +19,14 @@ export interface LiveRange {
 /**
  * What is counted are whole transactions that nobody can add anything to, as in the change feed. The position behind
  * them is that of the last one, not the bound: after a crash, Postgres gives transaction IDs out again that no committed
- * transaction had.
+ * transaction had. A position that the database has not reached is one of before a restore: it counts as none.
  */
 const SQL = `
-with range as materialized (
+with known as materialized (
+  select case when $2::xid8 <= pg_snapshot_xmin(pg_current_snapshot()) then $2::xid8 end as xid
+), range as materialized (
   select pg_snapshot_xmin(pg_current_snapshot()) as until, coalesce(
-    $2::xid8,
+    (select xid from known),
     (select xid from (
       select xid, changed_at from delivery_changes where environment_id = $1
       order by delivery_changes.xid desc, delivery_changes.id desc limit ${LOOK_BACK_MAX}) newest
@@ -36,19 +38,20 @@ with range as materialized (
   select endpoint_id, ${DURATION_CLASS} as class, ${CHANGE_COUNTS}, count(duration_ms) as durations
   from delivery_changes
   where environment_id = $1 and xid >= (select begin from range) and xid < (select until from range)
-    and ($2::xid8 is not null or changed_at >= $3)
+    and ((select xid from known) is not null or changed_at >= $3)
   group by 1, 2
 )
-select begin::text, (select max(xid)::text from (
+select begin::text, (select xid::text from (
     (select xid from delivery_changes where environment_id = $1 and xid < (select until from range)
       order by delivery_changes.xid desc, delivery_changes.id desc limit 1)
     union all
     (select xid from publications where environment_id = $1 and xid >= (select begin from range)
-      and xid < (select until from range) order by publications.xid desc limit 1)) counted) as last,
+      and xid < (select until from range) order by publications.xid desc limit 1)) counted
+  order by counted.xid desc limit 1) as last,
   (select coalesce(json_agg(c), '[]') from changes c) as changes,
   (select coalesce(sum(events), 0)::float8 from publications
     where environment_id = $1 and xid >= (select begin from range) and xid < (select until from range)
-      and ($2::xid8 is not null or published_at >= $3)) as published,
+      and ((select xid from known) is not null or published_at >= $3)) as published,
   (select coalesce(json_agg(json_build_array(g.endpoint_id, ${WAITING}, ${OLDEST_WAITING_AT})), '[]')
     from delivery_gauges g where g.environment_id = $1 and g.endpoint_id = any($4)) as waiting
 from range`;
