@@ -14,6 +14,8 @@ export interface DatabaseUrl {
   connectionString: string;
   /** Prisma's `?schema=`. @default {@link SCHEMA_DEFAULT} */
   schema: string;
+  /** Whether the URL has that parameter. */
+  namesSchema: boolean;
   /** libpq's `?options=`, such as `-c work_mem=64MB`; empty if there are none. */
   options: string;
 }
@@ -28,6 +30,7 @@ export function parseDatabaseUrl(databaseUrl: string): DatabaseUrl {
   return {
     connectionString: kept.length > 0 ? `${base}?${kept.join('&')}` : base,
     schema: valuesOf('schema').at(-1) ?? SCHEMA_DEFAULT,
+    namesSchema: valuesOf('schema').length > 0,
     options: valuesOf('options').join(' '),
   };
 }

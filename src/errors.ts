@@ -79,8 +79,11 @@ export class UnknownOutcomeError extends Error {
 
 /** Posthorn can't start as it is set up. The message is one line that says what to do. */
 export class StartupError extends Error {
-  override readonly name = 'StartupError';
+  override readonly name: string = 'StartupError';
 }
+
+/** The database can't be reached, or accepts no connections yet: the same start may succeed later. */
+export class DatabaseUnavailableError extends StartupError {}
 
 /** The caller is unknown, lacks a right, or asked for too much: a top-level error of the request. */
 export class RequestError extends Error {

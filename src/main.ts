@@ -23,7 +23,9 @@ import type { Log } from './log.ts';
 import { Announcer } from './publish/announcer.ts';
 import { Publisher } from './publish/publisher.ts';
 import { DeliveryQueue } from './queue/delivery-queue.ts';
+import { checkDatabase } from './storage/check-database.ts';
 import { checkEncryptionKey } from './storage/check-encryption-key.ts';
+import { describeStartFailure } from './storage/connect-failure.ts';
 import { openDatabase, openPool } from './storage/database.ts';
 import { OutgoingReader } from './storage/load-outgoing.ts';
 import { migrate } from './storage/migrations/migrate.ts';
@@ -81,7 +83,7 @@ export async function startPosthorn(config: Config, log: Log, { signal }: StartO
     return posthorn;
   } catch (error) {
     await stopAll();
-    throw error;
+    throw describeStartFailure(error);
   }
 }
 
@@ -98,12 +100,16 @@ interface StartingParts {
 async function startParts({ config, log, signal, stops, stopAll }: StartingParts): Promise<Posthorn> {
   const store = await openStore(config, stops);
   signal?.throwIfAborted();
-  const { databaseUrl } = store;
+  const { databaseUrl, directDatabaseUrl } = await checkDatabase(
+    { databaseUrl: store.databaseUrl, directDatabaseUrl: config.directDatabaseUrl },
+    log,
+  );
+  signal?.throwIfAborted();
   const { rootKey, newRootKey } = findRootKey(config, store);
   const keyring = makeKeyring(config, store);
   // Behind a pooler in transaction mode, locks and LISTEN need a connection of their own to Postgres.
-  const directUrl = config.directDatabaseUrl ?? databaseUrl;
-  const isPooled = config.directDatabaseUrl !== null;
+  const directUrl = directDatabaseUrl ?? databaseUrl;
+  const isPooled = directDatabaseUrl !== null;
   await migrate(directUrl, { log, signal });
   // What is done for callers has a pool of its own: none of its statements runs on when nobody waits for it any more, and
   // however much is asked, outcomes are recorded.

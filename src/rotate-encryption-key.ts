@@ -1,6 +1,7 @@
 import { type Config, readProcessConfig } from './config.ts';
 import { StartupError } from './errors.ts';
 import { createLog } from './log.ts';
+import { checkDatabase } from './storage/check-database.ts';
 import { openDatabase } from './storage/database.ts';
 import { migrate } from './storage/migrations/migrate.ts';
 import { type SealingProgress, sealAnew } from './storage/seal-anew.ts';
@@ -19,7 +20,10 @@ export async function rotateEncryptionKey(config: Config, say: (line: string) =>
   const stops: (() => Promise<unknown>)[] = [];
   try {
     const store = await openStore(config, stops);
-    await migrate(config.directDatabaseUrl ?? store.databaseUrl, { log: createLog('silent'), signal });
+    const { databaseUrl } = store;
+    const { directDatabaseUrl } = config;
+    await checkDatabase({ databaseUrl, directDatabaseUrl }, createLog('silent'));
+    await migrate(directDatabaseUrl ?? databaseUrl, { log: createLog('silent'), signal });
     const ownKeys = config.encryptionKey === null ? store.dataDir : null;
     await ownKeys?.renewEncryptionKey();
     const { sealed, unreadable } = await sealAll(config, store, { say, signal });

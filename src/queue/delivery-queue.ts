@@ -73,6 +73,7 @@ export class DeliveryQueue {
     this.#boss = new PgBoss({
       db: { executeSql: (text, values) => pool.query(text, values) },
       schema: this.#schema,
+      createSchema: false,
       schedule: false,
       supervise,
       superviseIntervalSeconds: SUPERVISE_INTERVAL_SECONDS,
@@ -84,6 +85,7 @@ export class DeliveryQueue {
 
   /** Makes pg-boss' tables and the queue if they are missing. Safe in several processes at once. */
   async start(): Promise<void> {
+    await this.#createSchema();
     await this.#boss.start();
     await this.#boss.createQueue(QUEUE, {
       partition: true,
@@ -94,6 +96,16 @@ export class DeliveryQueue {
       heartbeatSeconds: HEARTBEAT_SECONDS,
     });
     await this.#tuneVacuum();
+  }
+
+  /** Asks first: Postgres refuses `if not exists` to a role that may not create schemas, even if the schema exists. */
+  async #createSchema() {
+    const { rows } = await this.#pool.query('select to_regnamespace($1) is null as "isMissing"', [this.#schema]);
+    if (!rows[0].isMissing) return;
+    await this.#pool.query(`create schema if not exists ${this.#schema}`).catch((error: { code?: string }) => {
+      // 23505 unique_violation: another process created it at the same moment.
+      if (error.code !== '23505') throw error;
+    });
   }
 
   async stop(): Promise<void> {

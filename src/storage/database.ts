@@ -42,13 +42,13 @@ class GatheringClient extends pg.Client {
  * For a pooler in transaction mode, which gives each transaction another connection to Postgres: none of them knows
  * what was prepared on another one.
  */
-class UnnamedClient extends GatheringClient {
+export class PooledClient extends GatheringClient {
   override query(config: Words, ...rest: Words[]): Words {
     const isNamed = typeof config?.name === 'string';
     return super.query(isNamed ? { ...config, name: undefined } : config, ...rest);
   }
 
-  /** What `pg` sends at the start of a session; not part of its documented interface, tested in `pooler.test.ts`. */
+  /** What `pg` sends at the start of a session; not part of its documented interface, tested in `check-database.test.ts`. */
   getStartupConf(): Record<string, string> {
     const parent = pg.Client.prototype as unknown as { getStartupConf(): Record<string, string> };
     return { ...parent.getStartupConf.call(this), ...poolerParameters };
@@ -85,7 +85,7 @@ export function openPool(
     application_name: 'posthorn',
     keepAlive: true,
     // A pooler refuses settings that it does not know.
-    ...(isPooled ? { Client: UnnamedClient } : { Client: GatheringClient, statement_timeout: statementTimeoutMs }),
+    ...(isPooled ? { Client: PooledClient } : { Client: GatheringClient, statement_timeout: statementTimeoutMs }),
     // Statements that don't wait for one another's results go out in one piece.
     pipeline: true,
   });

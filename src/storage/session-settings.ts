@@ -109,7 +109,7 @@ export function describeSession(
   const options = [
     toOptions(PLAN_SETTINGS),
     ...(ownOptions ? [ownOptions] : []),
-    toOptions({ ...requiredSettings(schema), ...TIMEOUT_SETTINGS, ...settings }),
+    toOptions({ ...MEANING_SETTINGS, search_path: schema, ...TIMEOUT_SETTINGS, ...settings }),
   ];
   return { connectionString, options: options.join(' ') };
 }
@@ -119,11 +119,26 @@ export const poolerParameters: Record<string, string> = Object.fromEntries(
   POOLER_SETTINGS.map((name) => [name, MEANING_SETTINGS[name]]),
 );
 
-/** Settings that must be in effect on every connection, also where a pooler keeps Posthorn from setting them. */
-export const requiredSettings = (schema: string): Record<string, string> => ({
-  ...MEANING_SETTINGS,
-  search_path: schema,
-});
+/** A setting that the role must have behind a pooler, where Posthorn cannot set it. */
+export interface PoolerSetting {
+  name: string;
+  /** For ALTER ROLE … SET. */
+  value: string;
+  /** Matches every value that Posthorn works with. */
+  accepts: RegExp;
+}
+
+/** Those of the settings above whose other values would change results. All others do not matter to today's statements. */
+export const poolerSettings: readonly PoolerSetting[] = [
+  { name: 'TimeZone', value: "'UTC'", accepts: /^(Etc\/)?(UTC|UCT|GMT|Zulu|Universal)$/i },
+  { name: 'DateStyle', value: "'ISO, MDY'", accepts: /^ISO/ },
+  { name: 'extra_float_digits', value: '1', accepts: /^[1-3]$/ },
+  { name: 'array_nulls', value: 'on', accepts: /^on$/ },
+  { name: 'standard_conforming_strings', value: 'on', accepts: /^on$/ },
+  { name: 'transform_null_equals', value: 'off', accepts: /^off$/ },
+  { name: 'default_transaction_isolation', value: "'read committed'", accepts: /^read committed$/ },
+  { name: 'default_transaction_read_only', value: 'off', accepts: /^off$/ },
+];
 
 /** @returns the schema that a database URL names with Prisma's `?schema=` */
 export const schemaOf = (databaseUrl: string): string => parseDatabaseUrl(databaseUrl).schema;
