@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { StartupError } from '../../errors.ts';
+import { describeConnectFailure } from '../connect-failure.ts';
 import { describeSession } from '../session-settings.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -24,10 +24,6 @@ export async function openMigrationConnection(databaseUrl: string): Promise<pg.C
     await client.connect();
     return client;
   } catch (cause) {
-    const reason = (cause as Error).message || (cause as NodeJS.ErrnoException).code;
-    throw new StartupError(
-      `Postgres at DATABASE_URL can't be reached (${reason}). Check host, port, user, password and database name.`,
-      { cause },
-    );
+    throw describeConnectFailure(cause, 'DATABASE_URL');
   }
 }
