@@ -244,7 +244,7 @@ const FIELDS: [field: string, scopes: string[], document: string][] = [
   ['node of ApiKey', ['API_KEYS_MANAGE'], '{ node(id: "KEY") { ... on ApiKey { name } } }'],
   ['node of Endpoint', [...READ, 'ENDPOINTS_MANAGE'], '{ node(id: "EP") { ... on Endpoint { name } } }'],
   ['node of Route', [...READ, 'ENDPOINTS_MANAGE'], '{ node(id: "RT") { ... on Route { name } } }'],
-  ['node of Event', [...READ, 'EVENTS_PUBLISH'], '{ node(id: "EVT") { ... on Event { type body } } }'],
+  ['node of Event', READ, '{ node(id: "EVT") { ... on Event { type body } } }'],
   ['node of Delivery', READ, '{ node(id: "DLV") { ... on Delivery { status } } }'],
   ['node of DeliveryAttempt', READ, '{ node(id: "ATT") { ... on DeliveryAttempt { number } } }'],
   ['Event.deliveries', READ, '{ node(id: "EVT") { ... on Event { deliveries { edges { node { id } } } } } }'],

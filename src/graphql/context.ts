@@ -35,10 +35,12 @@ export interface Context {
   services: Services;
   caller: Caller;
   requestId: string;
+  /** When the execution began: the same for everything that it selects. */
+  now: Date;
   /** Where a stream of server-sent events that broke off had come to; null: it begins. */
   lastEventId: string | null;
-  /** The same for another execution, with nothing loaded yet. */
-  makeFresh: () => Context;
+  /** The same for another execution, with nothing loaded yet. @param as another caller */
+  makeFresh: (as?: Caller) => Context;
   loaders: {
     eventSummary: DataLoader<string, EventSummary>;
     /** Pages of connections below a list, by path and arguments. */

@@ -1,7 +1,8 @@
+import type { GraphQLResolveInfo } from 'graphql';
 import { visibleDeliveries, visibleEndpoints, visibleEvents } from '../access/visible.ts';
 import { RequestError } from '../errors.ts';
 import type { DeliveryChange } from '../live/change-log.ts';
-import type { ChangeBatch, ChangeFilter, Round } from '../live/topic.ts';
+import type { ChangeBatch, ChangeFilter } from '../live/topic.ts';
 import { builder } from './builder.ts';
 import { loadChangeRow } from './change-rows.ts';
 import type { Context } from './context.ts';
@@ -11,15 +12,18 @@ import { DeliveryStatusRef } from './delivery-status.ts';
 import { decodeArgument, decodeOptional } from './ids.ts';
 import { AFTER_DESCRIPTION, CURSOR_DESCRIPTION, readAfter } from './live-cursor.ts';
 import { requireFound } from './require-found.ts';
-import { planOnce } from './selection.ts';
+import { planBelow } from './selection.ts';
 
 const COALESCE_MS_MIN = 100;
 const COALESCE_MS_MAX = 60_000;
 
-/** A change, and what was read together with it. */
+/** A change, with the rows that are selected of it. */
 interface ToldChange {
   change: DeliveryChange;
-  round: Round;
+  /** `null` if it is not selected. */
+  delivery: { id: string } | null;
+  /** `null` if it is not selected, or there was none. */
+  attempt: { id: string } | null;
 }
 
 const DeliveryChangeRef = builder.objectRef<ToldChange>('DeliveryChange').implement({
@@ -28,16 +32,8 @@ const DeliveryChangeRef = builder.objectRef<ToldChange>('DeliveryChange').implem
     delivery: t.field({
       type: DeliveryRef,
       description: 'The delivery.',
-      resolve: async ({ change, round }, _, context, info) => {
-        const query = planOnce(context, info);
-        const { services } = context;
-        const findMany = (ids: string[]) => services.prisma.delivery.findMany({ ...query, where: { id: { in: ids } } });
-        const id = change.deliveryId;
-        const delivery = await loadChangeRow({ round, table: 'deliveries', query, id, findMany });
-        // Retention leaves deliveries alone for as long as their changes are kept.
-        if (!delivery) throw new Error('A change tells of a delivery that is gone.');
-        return delivery;
-      },
+      // Changes of deleted deliveries are left out.
+      resolve: ({ delivery }) => delivery as { id: string },
     }),
     status: t.field({
       type: DeliveryStatusRef,
@@ -54,21 +50,48 @@ const DeliveryChangeRef = builder.objectRef<ToldChange>('DeliveryChange').implem
       type: DeliveryAttemptRef,
       nullable: true,
       description: 'The attempt behind the change; null where there was none.',
-      resolve: ({ change, round }, _, context, info) => {
-        const id = change.attemptId;
-        if (id === null) return null;
-        const query = planOnce(context, info);
-        const { services } = context;
-        const findMany = (ids: string[]) =>
-          services.prisma.deliveryAttempt.findMany({ ...query, where: { id: { in: ids } } });
-        return loadChangeRow({ round, table: 'delivery_attempts', query, id, findMany });
-      },
+      resolve: ({ attempt }) => attempt,
     }),
     changedAt: t.field({ type: 'DateTime', description: 'When.', resolve: ({ change }) => change.changedAt }),
   }),
 });
 
-const toToldChanges = ({ changes, round }: ChangeBatch): ToldChange[] => changes.map((change) => ({ change, round }));
+/**
+ * Loads the rows that are selected of the changes in a batch. Retention keeps deliveries longer than their changes; if
+ * one was deleted all the same, its changes are left out.
+ */
+async function loadChanges(
+  { changes, round }: ChangeBatch,
+  context: Context,
+  info: GraphQLResolveInfo,
+): Promise<ToldChange[]> {
+  const { prisma } = context.services;
+  // Both are planned before anything is loaded: Pothos looks up what is loaded at this field.
+  const deliveryQuery = planBelow(context, info, 'delivery');
+  const attemptQuery = planBelow(context, info, 'attempt');
+  const loadDelivery = (id: string) =>
+    deliveryQuery &&
+    loadChangeRow({
+      ...{ round, id, table: 'deliveries', query: deliveryQuery },
+      findMany: (ids) => prisma.delivery.findMany({ ...deliveryQuery, where: { id: { in: ids } } }),
+    });
+  const loadAttempt = (id: string) =>
+    attemptQuery &&
+    loadChangeRow({
+      ...{ round, id, table: 'delivery_attempts', query: attemptQuery },
+      findMany: (ids) => prisma.deliveryAttempt.findMany({ ...attemptQuery, where: { id: { in: ids } } }),
+    });
+  const told = await Promise.all(
+    changes.map(async (change) => {
+      const [delivery, attempt] = await Promise.all([
+        loadDelivery(change.deliveryId),
+        change.attemptId === null ? null : loadAttempt(change.attemptId),
+      ]);
+      return { change, delivery, attempt };
+    }),
+  );
+  return deliveryQuery ? told.filter(({ delivery }) => delivery !== null) : told;
+}
 
 const DeliveryChangesRef = builder.objectRef<ChangeBatch>('DeliveryChanges').implement({
   description: 'Changes that were committed together or shortly after one another, in commit order.',
@@ -76,7 +99,7 @@ const DeliveryChangesRef = builder.objectRef<ChangeBatch>('DeliveryChanges').imp
     changes: t.field({
       type: [DeliveryChangeRef],
       description: 'The changes. None where nothing happened for ten minutes: the batch is there for its cursor.',
-      resolve: toToldChanges,
+      resolve: (batch, _, context, info) => loadChanges(batch, context, info),
     }),
     cursor: t.exposeString('cursor', { description: CURSOR_DESCRIPTION }),
   }),
@@ -98,7 +121,7 @@ const EventChangesRef = builder.objectRef<ChangeBatch & { eventId: string }>('Ev
     changes: t.field({
       type: [DeliveryChangeRef],
       description: 'What changed since the batch before, in commit order. None in the first batch.',
-      resolve: toToldChanges,
+      resolve: (batch, _, context, info) => loadChanges(batch, context, info),
     }),
     cursor: t.exposeString('cursor', { description: CURSOR_DESCRIPTION }),
   }),

@@ -163,8 +163,8 @@ export const EndpointRef = builder.prismaNode('Endpoint', {
     }),
     signingKeys: t.relation('secrets', {
       description: 'What signs its deliveries now, newest first: one signature each. 10 at most.',
-      query: () => ({
-        where: { OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] },
+      query: (_, { now }) => ({
+        where: { OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
         orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
       }),
     }),

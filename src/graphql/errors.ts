@@ -46,7 +46,8 @@ builder.objectType(IdempotencyConflictError, {
   fields: (t) => ({
     event: t.prismaField({
       type: 'Event',
-      description: 'The event that has the key.',
+      description:
+        'The event that has the key. Without DELIVERIES_READ or DELIVERIES_RETRY only its ID can be read: it has content that you did not send.',
       resolve: (query, { eventId }, _, { services }) =>
         services.prisma.event.findUniqueOrThrow({ ...query, where: { id: eventId } }),
     }),

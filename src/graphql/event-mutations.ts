@@ -4,7 +4,7 @@ import type { PublishInput } from '../publish/event-input.ts';
 import type { PublishedEvent } from '../publish/publisher.ts';
 import { builder } from './builder.ts';
 import { DeliveryRef } from './delivery.ts';
-import { EventRef } from './event.ts';
+import { EventRef, OWN_EVENT } from './event.ts';
 import { decodeInput, decodeOptionalInput } from './ids.ts';
 import { planOnce } from './selection.ts';
 
@@ -53,7 +53,9 @@ const PublishEventPayload = builder.objectRef<PublishedEvent>('PublishEventPaylo
   fields: (t) => ({
     event: t.field({
       type: EventRef,
-      description: 'It. Its deliveries are queued.',
+      description:
+        'The event. Its deliveries are queued. Without DELIVERIES_READ or DELIVERIES_RETRY, all of it but its deliveries can be read: it has the content that you sent.',
+      grantScopes: [OWN_EVENT],
       // The publisher has the row as Prisma would read it. The plan tells Pothos so: its columns are not read again.
       resolve: ({ event }, _, context, info) => {
         planOnce(context, info);

@@ -48,12 +48,23 @@ const EventSourceRef = builder.objectRef<Source>('EventSource').implement({
   }),
 });
 
+/**
+ * Granted by fields whose event has the content that the caller sent in the same operation: whoever publishes may read
+ * that back without a scope for reading.
+ */
+export const OWN_EVENT = 'ownEvent';
+
 export const EventRef = builder.prismaNode('Event', {
   description: 'What was published, once. Its body is kept to the letter.',
   select: { id: true },
-  id: { resolve: (event) => event.id },
+  id: {
+    resolve: (event) => event.id,
+    // An ID alone tells nothing of the content.
+    skipTypeScopes: true,
+    authScopes: { anyScope: [...MAY_READ, 'EVENTS_PUBLISH'] },
+  },
   findUnique: (id, { caller }) => ({ ...visibleEvents(caller), id }),
-  authScopes: { anyScope: [...MAY_READ, 'EVENTS_PUBLISH'] },
+  authScopes: { anyScope: MAY_READ, $granted: OWN_EVENT },
   fields: (t) => ({
     organization: t.relation('organization', { description: 'The organization that it belongs to.' }),
     environment: t.relation('environment', { description: 'The environment that it belongs to.' }),

@@ -38,6 +38,16 @@ export const selectInPayload = <Select extends { id: true }>(
   { field, always }: { field: string; always: Select },
 ): Select => queryFromInfo({ context, info, path: [field], select: { ...always } }).select as Select;
 
+/**
+ * Plans what a field of the objects that are being resolved selects of its row, once for all of these objects.
+ *
+ * @returns `null` if the field is not selected
+ */
+export function planBelow(context: Context, info: GraphQLResolveInfo, field: string): PlannedQuery | null {
+  const query = queryFromInfo({ context, info, path: [field] });
+  return query.select ? query : null;
+}
+
 const plannedByContext = new WeakMap<Context, Map<string, PlannedQuery>>();
 
 /**

@@ -11,6 +11,7 @@ import {
   visit,
 } from 'graphql';
 import { isAsyncIterable } from 'graphql-yoga';
+import { type Caller, shareCaller } from '../access/caller.ts';
 import type { Context } from './context.ts';
 import { CostLimitError } from './cost-limit.ts';
 import { isUnforeseen } from './original-error.ts';
@@ -50,9 +51,10 @@ export async function subscribe(
   checkComplexity(validated, args.variableValues ?? {});
   const source = await createSourceEventStream(validated);
   if (!isAsyncIterable(source)) return source;
-  const selection = describeSelection(validated);
+  const { key, caller } = shareCaller((validated.contextValue as Context).caller);
+  const selection = describeSelection(validated, key);
   const execute = async (event: unknown) => {
-    const result = await executeOnce({ ...validated, rootValue: event }, selection);
+    const result = await executeOnce({ ...validated, rootValue: event }, { selection, caller });
     await turnstile.pass();
     return result;
   };
@@ -98,7 +100,17 @@ function mapEvents<T, U>(source: AsyncIterable<T>, { map, onEnd }: MapOptions<T,
   };
 }
 
-function executeOnce(args: ValidatedSubscriptionArgs, selection: string): Promise<ExecutionResult> {
+interface SharedSelection {
+  /** What is selected, and for whom. */
+  selection: string;
+  /** For whom: all that rules may read. */
+  caller: Caller;
+}
+
+function executeOnce(
+  args: ValidatedSubscriptionArgs,
+  { selection, caller }: SharedSelection,
+): Promise<ExecutionResult> {
   const event = args.rootValue as object;
   let bySelection = results.get(event);
   if (!bySelection) {
@@ -107,18 +119,18 @@ function executeOnce(args: ValidatedSubscriptionArgs, selection: string): Promis
   }
   let result = bySelection.get(selection);
   if (!result) {
-    result = executeSurely(args);
+    result = executeSurely(args, caller);
     bySelection.set(selection, result);
   }
   return result;
 }
 
-async function executeSurely(args: ValidatedSubscriptionArgs): Promise<ExecutionResult> {
+async function executeSurely(args: ValidatedSubscriptionArgs, caller: Caller): Promise<ExecutionResult> {
   const { makeFresh, services } = args.contextValue as Context;
   const start = performance.now();
   for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
     // Loaders and plugins remember in the context, and a subscription lives long.
-    const contextValue = makeFresh();
+    const contextValue = makeFresh(caller);
     const result = await executeSubscriptionEvent({ ...args, contextValue });
     forgetScopes(contextValue);
     const error = result.errors?.find(isUnforeseen);
@@ -133,19 +145,19 @@ async function executeSurely(args: ValidatedSubscriptionArgs): Promise<Execution
   }
 }
 
-/** What the result for a source event depends on beside that: the document, variables in it, and the caller's rights. */
-function describeSelection(args: ValidatedSubscriptionArgs): string {
-  const { document, operation, variableValues, contextValue } = args;
-  const { environmentId, endpointId, scopes, isOperator } = (contextValue as Context).caller;
+/**
+ * What the result for a source event depends on besides the event: the document, the variables in it, and the caller.
+ *
+ * @param callerKey equal for callers who may share results
+ */
+function describeSelection(args: ValidatedSubscriptionArgs, callerKey: string): string {
+  const { document, operation, variableValues } = args;
   const used = [...findUsedVariables(args)].toSorted();
   return JSON.stringify([
     document.loc?.source.body ?? document,
     operation.name?.value,
     used.map((name) => [name, variableValues.coerced[name]]),
-    environmentId,
-    endpointId,
-    scopes.toSorted(),
-    isOperator,
+    callerKey,
   ]);
 }
 

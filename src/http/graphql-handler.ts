@@ -120,8 +120,9 @@ export function makeContext(services: Services, server: ServerContext): Context 
     services,
     caller,
     requestId,
+    now: new Date(),
     lastEventId,
-    makeFresh: () => makeContext(services, server),
+    makeFresh: (as = caller) => makeContext(services, { ...server, caller: as }),
     loaders: { eventSummary, pages: new Map(), endpointStats: new Map() },
   };
 }

@@ -4,7 +4,7 @@ import type { Tenant } from '../domain/tenant.ts';
 import { IdempotencyConflictError, InvalidInputError, RequestError, UnknownOutcomeError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
-import { findEventsByKey } from '../storage/find-events-by-key.ts';
+import { findEventsByKey, type KeyedEvent } from '../storage/find-events-by-key.ts';
 import type { NewDelivery } from '../storage/insert-deliveries.ts';
 import { type EventRow, insertEvents } from '../storage/insert-events.ts';
 import type { Signals } from '../storage/signals.ts';
@@ -240,7 +240,8 @@ async function findDuplicates(client: ClientBase, groups: Group[], published: Ma
       const found = earlier.get(`${event.environmentId} ${event.idempotencyKey}`);
       // Retention deletes it at this moment: made again, this transaction finds the key free.
       if (!found) throw Object.assign(new Error('An idempotency key is taken by an event that goes.'), CONFLICT);
-      if (isSameContent(found, event)) published.set(event.id, { event: found, duplicate: true });
+      if (isSameContent(found, event))
+        published.set(event.id, { event: { ...found, body: event.body }, duplicate: true });
       else if (!refused.has(group)) refused.set(group, new IdempotencyConflictError(found.id));
     }
   }
@@ -270,5 +271,5 @@ const makeIssue = ({ target }: TargetedEvent) => ({
 /** serialization_failure: the transaction is made again. */
 const CONFLICT = { code: '40001' };
 
-const isSameContent = (a: EventRow, b: EventRow) =>
+const isSameContent = (a: KeyedEvent, b: KeyedEvent) =>
   Buffer.compare(a.contentHash ?? Buffer.alloc(0), b.contentHash ?? Buffer.alloc(0)) === 0;
