@@ -54,7 +54,8 @@ export async function createApiKey<Select extends RowSelect>(
   const { name, expiresAt } = parseInput(inputSchema, input);
   requireScopes(caller, input.scopes);
   const own = caller.isOperator ? {} : { AND: { id: caller.environmentId } };
-  const environment = await prisma.environment.findFirst({ where: { id: input.environmentId, ...own } });
+  const where = { id: input.environmentId, ...own };
+  const environment = await prisma.environment.findFirst({ select: { id: true }, where });
   if (!environment) throw new NotFoundError('There is no environment with this ID.');
   const secret = KEY_PREFIX + randomBytes(KEY_BYTES).toString('base64url');
   const apiKey = await prisma.apiKey.create({

@@ -171,13 +171,17 @@ async function findTenant(
   const asked = organizationId
     ? { organizationId, name: FIRST_ENVIRONMENT_NAME }
     : { id: environmentId ?? caller.environmentId };
-  const environment = await prisma.environment.findFirst({ where: { ...asked, ...own } });
+  const environment = await prisma.environment.findFirst({
+    select: { id: true, organizationId: true },
+    where: { ...asked, ...own },
+  });
   if (!environment) {
     throw new NotFoundError(`There is no ${organizationId ? 'organization' : 'environment'} with this ID.`);
   }
   if (endpointId !== undefined) {
     const where = { id: endpointId, environmentId: environment.id, deletedAt: null };
-    if (!(await prisma.endpoint.findFirst({ where }))) throw new NotFoundError('There is no endpoint with this ID.');
+    const endpoint = await prisma.endpoint.findFirst({ select: { id: true }, where });
+    if (!endpoint) throw new NotFoundError('There is no endpoint with this ID.');
   }
   return { organizationId: environment.organizationId, environmentId: environment.id, endpointId: endpointId ?? null };
 }
