@@ -98,7 +98,7 @@ interface StartingParts {
 
 /** Over 40 lines: the one list of all parts, from top to bottom as they depend on one another. */
 async function startParts({ config, log, signal, stops, stopAll }: StartingParts): Promise<Posthorn> {
-  const store = await openStore(config, stops);
+  const store = await openStore(config, stops, log);
   signal?.throwIfAborted();
   const { databaseUrl, directDatabaseUrl } = await checkDatabase(
     { databaseUrl: store.databaseUrl, directDatabaseUrl: config.directDatabaseUrl },
@@ -233,6 +233,7 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
   return {
     url: server.url,
     databaseUrl,
+    failed: store.failed,
     newRootKey,
     signInUrl:
       config.production || !rootKey || !services

@@ -19,7 +19,7 @@ const format = new Intl.NumberFormat('en').format;
 export async function rotateEncryptionKey(config: Config, say: (line: string) => void, signal?: AbortSignal) {
   const stops: (() => Promise<unknown>)[] = [];
   try {
-    const store = await openStore(config, stops);
+    const store = await openStore(config, stops, createLog('silent'));
     const { databaseUrl } = store;
     const { directDatabaseUrl } = config;
     await checkDatabase({ databaseUrl, directDatabaseUrl }, createLog('silent'));

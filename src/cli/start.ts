@@ -12,6 +12,8 @@ export interface Started {
   newRootKey: string | null;
   /** A link that signs the operator in to the dashboard once, or `null` if there is none. */
   signInUrl: string | null;
+  /** Resolves with the reason if Posthorn can't go on. */
+  failed: Promise<StartupError>;
   /** Lets attempts in flight finish and stops everything. @returns false if the time for that ran out */
   stop(): Promise<boolean>;
 }
@@ -55,7 +57,10 @@ async function runUntilStopped(start: Start, { config, log, stopSignals: { signa
   }
   log.info({ url: `${started.url}/graphql`, role: config.role }, 'posthorn.started');
   if (config.databaseUrl === null) welcome(started, config);
-  if (!signal.aborted) await once(signal, 'abort');
+  const stopped = signal.aborted ? Promise.resolve() : once(signal, 'abort').then(() => {});
+  const failure = (await Promise.race([stopped, started.failed])) ?? null;
+  // Without its database there is nothing to finish.
+  if (failure) throw failure;
   const hasFinished = await started.stop();
   log.info({ hasFinished }, 'posthorn.stopped');
 }

@@ -16,7 +16,15 @@ const run = promisify(execFile);
 const UNPRIVILEGED_ID = 65_534;
 const USER = 'posthorn';
 const DATABASE = 'posthorn';
+/** Time to begin to listen. Recovery after a crash may take longer. */
 const START_TIMEOUT_MS = 30_000;
+/**
+ * Backends outlive a main process that was killed until their statement ends, and a server that finds their shared memory
+ * in use does not start. A statement may take 30 seconds.
+ */
+const LEFTOVER_TIMEOUT_MS = 60_000;
+const LEFTOVER_POLL_MS = 250;
+const IS_HELD_BY_LEFTOVER = /shared memory block .* in use|is still in use/;
 
 export interface EmbeddedPostgresOptions {
   /** Folder for everything: made if missing. Absolute. */
@@ -26,6 +34,14 @@ export interface EmbeddedPostgresOptions {
   port?: number;
   /** Postgres settings by name, on top of the defaults. */
   settings?: Record<string, string>;
+  /** Aborts the start: the server is stopped again, and the start rejects. @default never */
+  signal?: AbortSignal;
+}
+
+/** How a process ended. One of them is `null`. */
+export interface ProcessEnding {
+  code: number | null;
+  signal: NodeJS.Signals | null;
 }
 
 export interface EmbeddedPostgres {
@@ -33,6 +49,8 @@ export interface EmbeddedPostgres {
   url: string;
   /** The postmaster's process ID. */
   pid: number;
+  /** Resolves when the postmaster ends, for whatever reason. */
+  exited: Promise<ProcessEnding>;
   /** Ends all connections and stops the server. */
   stop(): Promise<void>;
 }
@@ -52,10 +70,10 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   await stopLeftover(dataPath);
   if (!(await exists(join(dataPath, 'PG_VERSION')))) await initialise({ binaries, launcher, dataPath, options });
   const port = options.port ?? (await findFreePort());
-  const child = launch({ binaries, launcher, dataPath, port, settings: options.settings ?? {} });
   const url = `postgresql://${USER}:${encodeURIComponent(options.password)}@127.0.0.1:${port}/${DATABASE}`;
-  await waitUntilReady(child, url);
-  return { url, pid: child.process.pid as number, stop: () => stopChild(child.process) };
+  const launching = { binaries, launcher, dataPath, port, settings: options.settings ?? {} };
+  const child = await launchUntilReady(launching, url, options.signal);
+  return { url, pid: child.process.pid as number, exited: child.exited, stop: () => stopChild(child) };
 }
 
 interface Binaries {
@@ -127,6 +145,7 @@ interface Child {
   process: ChildProcess;
   /** Last lines that it wrote, for an error message. */
   output: string[];
+  exited: Promise<ProcessEnding>;
 }
 
 interface LaunchOptions {
@@ -161,33 +180,56 @@ function launch({ binaries, launcher, dataPath, port, settings }: LaunchOptions)
     output.push(...text.trim().split('\n'));
     output.splice(0, output.length - 20);
   });
-  return { process: child, output };
+  const exited = once(child, 'exit').then(([code, signal]): ProcessEnding => ({ code, signal }));
+  return { process: child, output, exited };
 }
 
-async function waitUntilReady(child: Child, url: string) {
-  const deadline = Date.now() + START_TIMEOUT_MS;
+const hasEnded = ({ process }: Child) => process.exitCode !== null || process.signalCode !== null;
+
+/** Launches it again as long as backends of a server that was killed hold its shared memory. */
+async function launchUntilReady(options: LaunchOptions, url: string, signal?: AbortSignal): Promise<Child> {
+  const deadline = performance.now() + LEFTOVER_TIMEOUT_MS;
+  for (;;) {
+    const child = launch(options);
+    try {
+      await waitUntilReady(child, url, signal);
+      return child;
+    } catch (error) {
+      await stopChild(child);
+      const isHeld = child.output.some((line) => IS_HELD_BY_LEFTOVER.test(line));
+      if (signal?.aborted || !isHeld || performance.now() > deadline) throw error;
+      await sleep(LEFTOVER_POLL_MS);
+    }
+  }
+}
+
+async function waitUntilReady(child: Child, url: string, signal?: AbortSignal) {
+  let deadline = performance.now() + START_TIMEOUT_MS;
   const adminUrl = new URL(url);
   adminUrl.pathname = '/postgres';
-  while (Date.now() < deadline) {
-    if (child.process.exitCode !== null) break;
-    if (await tryMakeDatabase(adminUrl.href)) return;
+  while (performance.now() < deadline && !hasEnded(child)) {
+    signal?.throwIfAborted();
+    const state = await tryMakeDatabase(adminUrl.href);
+    if (state === 'ready') return;
+    if (state === 'recovering') deadline = performance.now() + START_TIMEOUT_MS;
     await sleep(25);
   }
   throw new StartupError(`The embedded Postgres did not start: ${child.output.at(-1) ?? 'it gave no reason'}`);
 }
 
-async function tryMakeDatabase(adminUrl: string): Promise<boolean> {
+async function tryMakeDatabase(adminUrl: string): Promise<'ready' | 'recovering' | 'silent'> {
   const client = new pg.Client(describeSession(adminUrl));
   client.on('error', () => {});
   try {
     await client.connect();
     const { rows } = await client.query('select 1 from pg_database where datname = $1', [DATABASE]);
     if (rows.length === 0) await client.query(`create database ${DATABASE}`);
-    return true;
+    return 'ready';
   } catch (error) {
     const code = (error as { code?: string }).code;
-    // Not listening yet, or still recovering (57P03 cannot_connect_now).
-    if (code === 'ECONNREFUSED' || code === '57P03' || code === 'ECONNRESET') return false;
+    // 57P03 is cannot_connect_now. The others: it does not listen yet.
+    if (code === '57P03') return 'recovering';
+    if (code === 'ECONNREFUSED' || code === 'ECONNRESET') return 'silent';
     throw error;
   } finally {
     await client.end().catch(() => {});
@@ -195,11 +237,10 @@ async function tryMakeDatabase(adminUrl: string): Promise<boolean> {
 }
 
 /** SIGINT is Postgres' fast shutdown: open transactions are rolled back, everything committed is on disk. */
-async function stopChild(child: ChildProcess) {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill('SIGINT');
-  await exited;
+async function stopChild(child: Child) {
+  if (hasEnded(child)) return;
+  child.process.kill('SIGINT');
+  await child.exited;
 }
 
 /** Where Posthorn was killed, its Postgres goes on alone: end it, so that this start owns the cluster. */

@@ -1,23 +1,35 @@
 import type { Config } from '../config.ts';
 import { Keyring } from '../domain/sealing.ts';
+import type { StartupError } from '../errors.ts';
+import type { Log } from '../log.ts';
 import { type DataDir, openDataDir } from './data-dir.ts';
-import { startEmbeddedPostgres } from './embedded-postgres.ts';
+import { superviseEmbeddedPostgres } from './supervised-postgres.ts';
 
 /** Where everything is kept. */
 export interface Store {
   databaseUrl: string;
   /** The folder of the embedded default; null: the database is one of the operator's own. */
   dataDir: DataDir | null;
+  /** Resolves with the reason if the embedded database ended and cannot be restarted. */
+  failed: Promise<StartupError>;
 }
 
-/** Opens the database that the configuration names, or starts the embedded one. @param stops gets what ends it again */
-export async function openStore(config: Config, stops: (() => Promise<unknown>)[]): Promise<Store> {
-  if (config.databaseUrl !== null) return { databaseUrl: config.databaseUrl, dataDir: null };
+const NEVER = new Promise<never>(() => {});
+
+/**
+ * Opens the database that the configuration names, or starts the embedded one.
+ *
+ * @param stops receives functions that end it again
+ * @param log for restarts of the embedded one, which are logged
+ */
+export async function openStore(config: Config, stops: (() => Promise<unknown>)[], log: Log): Promise<Store> {
+  if (config.databaseUrl !== null) return { databaseUrl: config.databaseUrl, dataDir: null, failed: NEVER };
   const dataDir = await openDataDir(config.dataDir);
   stops.push(dataDir.release);
-  const postgres = await startEmbeddedPostgres({ path: dataDir.path, password: dataDir.keys.databasePassword });
+  const options = { path: dataDir.path, password: dataDir.keys.databasePassword };
+  const postgres = await superviseEmbeddedPostgres(options, log);
   stops.push(() => postgres.stop());
-  return { databaseUrl: postgres.url, dataDir };
+  return { databaseUrl: postgres.url, dataDir, failed: postgres.failed };
 }
 
 /** The keys that seal and open secrets: as given, else those of the embedded default. */
