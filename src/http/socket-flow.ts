@@ -77,10 +77,13 @@ export class SocketFlow {
       if (bytes <= BYTES_BEFORE_ACK_MAX) return;
       release();
       this.#socket.close(TOO_BIG, 'Too much was sent before connection_ack');
+      // The rest of what it sends is not even read.
+      this.#connection.end();
       this.#socket.pause();
     };
     const release = () => this.#connection.off('data', count);
-    this.#connection.on('data', count);
+    // Before ws reads the chunk.
+    this.#connection.prependListener('data', count);
     return release;
   }
 
