@@ -334,7 +334,7 @@ describe('endpoints', () => {
       'too many event types',
       { eventTypes: Array.from({ length: 101 }, (_, index) => `t${index}`) },
       'eventTypes',
-      /100 at most/,
+      /100 entries at most/,
     ],
     ...[-1, 51, 2_147_483_647].map((maxRetries): [string, Record<string, unknown>, string, RegExp] => [
       `${maxRetries} retries`,
@@ -353,7 +353,7 @@ describe('endpoints', () => {
       'too many delays',
       { retryPolicy: { delaysSeconds: Array(51).fill(5) } },
       'retryPolicy.delaysSeconds',
-      /1 to 50 delays/,
+      /50 entries at most/,
     ],
     ...[-0.001, 1.001, 2].map((jitter): [string, Record<string, unknown>, string, RegExp] => [
       `a jitter of ${jitter}`,
@@ -480,7 +480,7 @@ describe('endpoints', () => {
 });
 
 describe('events', () => {
-  const TYPE = /^must be words of letters, digits, "_" and "-" joined by dots/;
+  const TYPE = /^must be words of letters, digits, "_" and "-" joined by dots|^may have 256 characters/;
   const ONE = /^give exactly one of payload and body/;
   const MEDIA = /^must be a media type/;
   const AT_LEAST_ONE = /^must have at least one character/;
@@ -499,12 +499,7 @@ describe('events', () => {
     ['neither payload nor body', {}, 'payload', ONE],
     ['a payload of null', { payload: null }, 'payload', ONE],
     ['payload and body of null', { payload: null, body: null }, 'payload', ONE],
-    [
-      'a body one byte over 256 KiB',
-      { body: 'x'.repeat(262_145) },
-      'body',
-      /^has 262145 bytes; .* 262144 \(256 KiB\) at most/,
-    ],
+    ['a body one byte over 256 KiB', { body: 'x'.repeat(262_145) }, 'body', /^may have 262144 characters at most/],
     ['a body of fewer characters and more bytes', { body: 'é'.repeat(131_073) }, 'body', /^has 262146 bytes/],
     ['a payload one byte over 256 KiB', { payload: 'x'.repeat(262_143) }, 'payload', /^has 262145 bytes/],
     ['half a surrogate pair in the body', { body: 'a\ud83e' }, 'body', /surrogate/],
@@ -544,7 +539,12 @@ describe('events', () => {
 
   it.each([0, 1_001])('publishEvents refuses %d events', async (length) => {
     const events = Array.from({ length }, () => ({ type: 'known', body: '' }));
-    await expectRefused('publishEvents', { events }, 'events', /^must have 1 to 1000 events\.$/);
+    await expectRefused(
+      'publishEvents',
+      { events },
+      'events',
+      /^(must have 1 to 1000 events|may have 1000 entries at most)\.$/,
+    );
   });
 
   it.each([
@@ -795,7 +795,7 @@ describe('filters', () => {
     for (const field of ['deliveries', 'deliveryCount']) {
       const selection = field === 'deliveries' ? '{ edges { cursor } }' : '';
       const document = `query ($ids: [ID!]) { ${field}(filter: { ids: $ids }) ${selection} }`;
-      expectError(await bed.graphql(document, { ids }), 'BAD_USER_INPUT', /^filter\.ids must /);
+      expectError(await bed.graphql(document, { ids }), 'BAD_USER_INPUT', /^filter\.ids (must |may have 500 entries)/);
     }
   });
 

@@ -3,13 +3,23 @@ import { describe, expect, it } from 'vitest';
 import { ENVIRONMENTS_MAX } from '../src/access/organizations.ts';
 import { readConfig } from '../src/config.ts';
 import { FOUND_DELIVERIES_MAX } from '../src/deliver/change-found.ts';
+import { ERROR_MAX_CHARS } from '../src/deliver/record-attempt.ts';
+import { PEM_MAX_CHARS } from '../src/domain/client-certificate.ts';
+import { EVENT_TYPE_MAX_CHARS } from '../src/domain/event-type.ts';
+import { NAME_MAX_CHARS } from '../src/domain/validation.ts';
+import { DELAYS_MAX, DESCRIPTION_MAX_CHARS, EVENT_TYPES_MAX, URL_MAX_CHARS } from '../src/endpoints/endpoint-input.ts';
+import { DISABLED_REASON_MAX_CHARS } from '../src/endpoints/endpoints.ts';
 import * as cost from '../src/graphql/cost-limit.ts';
 import { DELIVERY_COUNT_MAX } from '../src/graphql/delivery.ts';
 import { FILTER_IDS_MAX } from '../src/graphql/delivery-filter.ts';
+import { EVENTS_PER_PUBLISH_MAX } from '../src/graphql/event-mutations.ts';
+import * as inputs from '../src/graphql/input-limits.ts';
 import { PAGE_SIZE_MAX } from '../src/graphql/pages.ts';
 import { PROCESS_OUTPUT_BYTES_MAX, STALLED_MS_MAX } from '../src/http/connections.ts';
 import { BURST_SECONDS, UNKNOWN_BURST, UNKNOWN_PER_SECOND } from '../src/http/gate.ts';
+import { ERRORS_MAX, MESSAGE_CHARS_MAX } from '../src/http/present-errors.ts';
 import { REQUEST_BYTES_MAX } from '../src/http/request-faults.ts';
+import { JSON_KEYS_MAX, JSON_NESTING_MAX, JSON_PART_VALUES_MAX, JSON_VALUES_MAX } from '../src/http/request-json.ts';
 import { CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADERS_MAX, HEADERS_TIMEOUT_MS } from '../src/http/server.ts';
 import { SUBSCRIPTION_CHARS_PER_KEY_MAX } from '../src/http/sessions.ts';
 import * as flow from '../src/http/socket-flow.ts';
@@ -20,6 +30,7 @@ import {
   OPERATION_BYTES_PER_SOCKET_MAX,
   OPERATIONS_PER_SOCKET_MAX,
 } from '../src/http/websocket.ts';
+import { CONTENT_TYPE_MAX_CHARS, EVENT_BODY_BYTES_MAX, KEY_MAX_CHARS } from '../src/publish/event-input.ts';
 import { PENDING_EVENTS_MAX } from '../src/publish/publisher.ts';
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
@@ -34,8 +45,11 @@ const rows = read('docs/LIMITS.md')
 const config = readConfig({});
 
 const LIMITS: [what: string, number: number | null, setting?: string][] = [
+  ['characters of a document', cost.DOCUMENT_CHARS_MAX],
+  ['lines of a document', cost.DOCUMENT_LINES_MAX],
+  ['characters of a name or number in a document', cost.NAME_CHARS_MAX],
   ['tokens of a document', cost.TOKENS_MAX],
-  ['levels of brackets', cost.NESTING_MAX],
+  ['levels of brackets in a document', cost.NESTING_MAX],
   ['levels of fields', cost.DEPTH_MAX],
   ['fields,', cost.FIELDS_MAX],
   ['aliases', cost.ALIASES_MAX],
@@ -47,7 +61,33 @@ const LIMITS: [what: string, number: number | null, setting?: string][] = [
   ['operations of a request', 1],
   ['items of a page', PAGE_SIZE_MAX],
   ['deliveries of one `retryDeliveries`', FOUND_DELIVERIES_MAX],
+  ['errors of an answer', ERRORS_MAX],
+  ["characters of an error's message", MESSAGE_CHARS_MAX],
+  ['entries of a list of enum values', inputs.ENUM_ENTRIES_MAX],
   ['IDs of a filter', FILTER_IDS_MAX],
+  ['texts of a filter', inputs.FILTER_TEXTS_MAX],
+  ["characters of a filter's text", inputs.FILTER_CHARS_MAX],
+  ['characters of a cursor', inputs.CURSOR_CHARS_MAX],
+  ['characters of an ID', inputs.WORD_CHARS_MAX],
+  ['characters of a name', NAME_MAX_CHARS],
+  ['characters of a URL', URL_MAX_CHARS],
+  ['characters of a description', DESCRIPTION_MAX_CHARS],
+  ['characters of a reason', DISABLED_REASON_MAX_CHARS],
+  ['event types of an endpoint', EVENT_TYPES_MAX],
+  ['characters of an event type', EVENT_TYPE_MAX_CHARS],
+  ['delays of a retry policy', DELAYS_MAX],
+  ['characters of a certificate', PEM_MAX_CHARS],
+  ['events of one `publishEvents`', EVENTS_PER_PUBLISH_MAX],
+  ["bytes of an event's body", EVENT_BODY_BYTES_MAX],
+  ['values and keys of a JSON value', inputs.JSON_INPUT_MAX.values],
+  ['values and keys of headers', inputs.HEADERS_INPUT_MAX.values],
+  ['characters of a key', KEY_MAX_CHARS],
+  ['characters of a content type', CONTENT_TYPE_MAX_CHARS],
+  ['characters of a recorded error', ERROR_MAX_CHARS],
+  ['JSON values and keys of a body', JSON_VALUES_MAX],
+  ['JSON values and keys of one part', JSON_PART_VALUES_MAX],
+  ['keys of one object', JSON_KEYS_MAX],
+  ['levels of brackets in a body', JSON_NESTING_MAX],
   ['deliveries that `deliveryCount` counts', DELIVERY_COUNT_MAX],
   ['environments of an organization', ENVIRONMENTS_MAX],
   ['bytes of a body', REQUEST_BYTES_MAX],
@@ -78,7 +118,7 @@ const LIMITS: [what: string, number: number | null, setting?: string][] = [
 
 describe('docs/LIMITS.md', () => {
   it.each(LIMITS)('tells the limit that is in force: %s', (what, number, setting) => {
-    const row = rows.find((one) => one.what?.startsWith(what));
+    const row = rows.find((one) => one.what === what) ?? rows.find((one) => one.what?.startsWith(what));
     expect(row).toMatchObject({ number, setting: setting ? `\`${setting}\`` : '' });
     if (setting) expect(read('README.md')).toContain(`\`${setting}\``);
   });

@@ -25,7 +25,8 @@ export interface RecordAttemptInput {
 
 export const RESPONSE_STATUS_MIN = 100;
 export const RESPONSE_STATUS_MAX = 599;
-const ERROR_MAX_CHARS = 4_096;
+/** Characters of a recorded attempt's error. */
+export const ERROR_MAX_CHARS = 4_096;
 
 const STATUS_RULE = `must be a whole number from ${RESPONSE_STATUS_MIN} to ${RESPONSE_STATUS_MAX}.`;
 

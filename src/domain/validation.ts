@@ -15,6 +15,7 @@ export function parseInput<T extends z.ZodType>(schema: T, input: unknown, path:
   );
 }
 
+/** Characters of a name. */
 export const NAME_MAX_CHARS = 128;
 
 /** Names of things that people make. */

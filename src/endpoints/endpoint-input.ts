@@ -14,12 +14,12 @@ export const RATE_LIMIT_MAX = 10_000;
 export const OVERLAP_SECONDS_DEFAULT = 86_400;
 /** 7 days. */
 export const OVERLAP_SECONDS_MAX = 604_800;
-const URL_MAX_CHARS = 2_048;
+export const URL_MAX_CHARS = 2_048;
 const HOST_MAX_CHARS = 253;
 const LABEL_MAX_CHARS = 63;
-const DESCRIPTION_MAX_CHARS = 2_048;
-const EVENT_TYPES_MAX = 100;
-const DELAYS_MAX = MAX_RETRIES_MAX;
+export const DESCRIPTION_MAX_CHARS = 2_048;
+export const EVENT_TYPES_MAX = 100;
+export const DELAYS_MAX = MAX_RETRIES_MAX;
 
 const between = (min: number, max: number) => `must be a number from ${min} to ${max}.`;
 const whole = (min: number, max: number) => `must be a whole number from ${min} to ${max}.`;

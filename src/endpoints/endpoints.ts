@@ -25,7 +25,7 @@ import {
 /** Secrets that sign at once, of both kinds: the current one and those in overlap. */
 export const SECRETS_MAX = 10;
 const DISABLED_REASON_DEFAULT = 'Disabled by hand.';
-const DISABLED_REASON_MAX_CHARS = 512;
+export const DISABLED_REASON_MAX_CHARS = 512;
 
 export interface EndpointsOptions {
   prisma: PrismaClient;

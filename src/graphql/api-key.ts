@@ -1,10 +1,12 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import { createApiKey, revokeApiKey } from '../access/api-keys.ts';
 import { visibleApiKeys } from '../access/visible.ts';
+import { NAME_MAX_CHARS } from '../domain/validation.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import { builder } from './builder.ts';
 import { EnvironmentRef } from './environment.ts';
 import { decodeInput } from './ids.ts';
+import { atMost, ENUM_ENTRIES_MAX } from './input-limits.ts';
 import { loadNestedPage, pageComplexity, readPage } from './pages.ts';
 import { selectInPayload } from './selection.ts';
 
@@ -78,11 +80,16 @@ const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
   description: 'What `createApiKey` takes.',
   fields: (t) => ({
     environmentId: t.id({ required: true, description: 'The environment that the key is to act in.' }),
-    name: t.string({ required: true, description: 'What it is for: 1 to 128 characters.' }),
+    name: t.string({
+      required: true,
+      description: 'What it is for: 1 to 128 characters.',
+      ...atMost({ chars: NAME_MAX_CHARS }),
+    }),
     scopes: t.field({
       type: [ScopeRef],
       required: true,
       description: 'What it may do: at least one, and none that your own key lacks.',
+      ...atMost({ entries: ENUM_ENTRIES_MAX }),
     }),
     expiresAt: t.field({ type: 'DateTime', description: 'When it ends, in the future; left out: never.' }),
   }),

@@ -12,6 +12,8 @@ import type { Scope } from '../generated/prisma/enums.ts';
 import type { Context } from './context.ts';
 import { CostLimitError } from './cost-limit.ts';
 import { decodeNodeId } from './ids.ts';
+import { atMost, CURSOR_CHARS_MAX } from './input-limits.ts';
+import { REFUSE_LARGE_INPUTS } from './refuse-large-inputs.ts';
 
 /** A list that is no connection counts as so many. */
 const LIST_MULTIPLIER = 5;
@@ -33,7 +35,7 @@ interface Types {
 
 /** Every type of the schema is defined with this. Errors come before Prisma, so that both see each field. */
 export const builder = new SchemaBuilder<Types>({
-  plugins: [ErrorsPlugin, ScopeAuthPlugin, RelayPlugin, ComplexityPlugin, PrismaPlugin],
+  plugins: [ErrorsPlugin, ScopeAuthPlugin, RelayPlugin, ComplexityPlugin, PrismaPlugin, REFUSE_LARGE_INPUTS],
   defaultFieldNullability: false,
   prisma: { client: (context) => context.services.prisma, dmmf: getDatamodel(), onUnusedQuery: null },
   errors: { directResult: true },
@@ -93,8 +95,8 @@ export const builder = new SchemaBuilder<Types>({
     defaultEdgeTypeOptions: { description: 'One place of a list.' },
     firstArgOptions: { description: 'How many, from the beginning: 1 to 100. Left out, with `last` too: 20.' },
     lastArgOptions: { description: 'How many, from the end: 1 to 100. Not together with `first`.' },
-    afterArgOptions: { description: 'Only what comes behind this cursor.' },
-    beforeArgOptions: { description: 'Only what comes before this cursor.' },
+    afterArgOptions: { description: 'Only what comes behind this cursor.', ...atMost({ chars: CURSOR_CHARS_MAX }) },
+    beforeArgOptions: { description: 'Only what comes before this cursor.', ...atMost({ chars: CURSOR_CHARS_MAX }) },
   },
 });
 

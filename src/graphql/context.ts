@@ -10,6 +10,7 @@ import type { HealthWatches } from '../live/health-watch.ts';
 import type { StatsWatches } from '../live/stats-watch.ts';
 import type { Log } from '../log.ts';
 import type { Publisher } from '../publish/publisher.ts';
+import type { MutationIssues } from './check-inputs.ts';
 import type { EventSummary } from './event-summary.ts';
 import type { NestedPage } from './pages.ts';
 import type { StatsHistory } from './stats-history.ts';
@@ -39,6 +40,8 @@ export interface Context {
   now: Date;
   /** Where a stream of server-sent events that broke off had come to; null: it begins. */
   lastEventId: string | null;
+  /** What is too large in inputs of the operation's mutations. */
+  largeInputs?: MutationIssues | null;
   /** The same for another execution, with nothing loaded yet. @param as another caller */
   makeFresh: (as?: Caller) => Context;
   loaders: {

@@ -9,7 +9,14 @@ import {
   Source,
   TokenKind,
 } from 'graphql';
+import { measureJsonValue } from '../domain/json-values.ts';
 
+/** Characters of a document. */
+export const DOCUMENT_CHARS_MAX = 1_048_576;
+/** Lines of a document: each error is placed by counting them. */
+export const DOCUMENT_LINES_MAX = 5_000;
+/** Characters of a name or a number in a document. */
+export const NAME_CHARS_MAX = 128;
 /** Words, numbers, texts and signs in a document. */
 export const TOKENS_MAX = 10_000;
 /** Brackets within brackets in a document: with many more, what reads it would run out of stack. */
@@ -28,6 +35,9 @@ export const INTROSPECTIONS_MAX = 2;
 export const SUBSCRIPTION_CHARS_MAX = 16_384;
 
 const EXCESSES = {
+  document: (asked: number, max: number) => `${asked} characters, where ${max} are allowed. Send values as variables.`,
+  lines: (asked: number, max: number) => `${asked} lines or more, where ${max} are allowed. Send values as variables.`,
+  name: (asked: number, max: number) => `a name or number of ${asked} characters, where ${max} are allowed.`,
   tokens: (asked: number, max: number) =>
     `${asked} tokens or more, where ${max} are allowed. Send values as variables, or split the operation.`,
   nesting: (asked: number, max: number) =>
@@ -69,7 +79,11 @@ export function parseWithinLimits(text: string | Source): DocumentNode {
 
 /** @returns the characters that a subscription keeps, of its document and its variables as JSON. @throws {CostLimitError} */
 export function checkSubscriptionSize(document: DocumentNode, variables: unknown): number {
-  const chars = (document.loc?.source.body.length ?? 0) + JSON.stringify(variables ?? {}).length;
+  const textChars = document.loc?.source.body.length ?? 0;
+  const max = { values: SUBSCRIPTION_CHARS_MAX, chars: SUBSCRIPTION_CHARS_MAX };
+  const size = measureJsonValue(variables ?? {}, max);
+  const isLarge = size.values > max.values || size.chars > max.chars;
+  const chars = textChars + (isLarge ? size.values + size.chars : JSON.stringify(variables ?? {}).length);
   if (chars > SUBSCRIPTION_CHARS_MAX) throw new CostLimitError('subscription', chars, SUBSCRIPTION_CHARS_MAX);
   return chars;
 }
@@ -77,16 +91,25 @@ export function checkSubscriptionSize(document: DocumentNode, variables: unknown
 const OPENING = new Set<string>([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);
 const CLOSING = new Set<string>([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);
 
+const LIMITED = new Set<string>([TokenKind.NAME, TokenKind.INT, TokenKind.FLOAT]);
+
 function checkTokens(source: Source) {
+  if (source.body.length > DOCUMENT_CHARS_MAX) {
+    throw new CostLimitError('document', source.body.length, DOCUMENT_CHARS_MAX);
+  }
   const lexer = new Lexer(source);
   let nesting = 0;
   for (let tokens = 0; lexer.advance().kind !== TokenKind.EOF; ) {
     tokens += 1;
     if (tokens > TOKENS_MAX) throw new CostLimitError('tokens', tokens, TOKENS_MAX);
-    if (OPENING.has(lexer.token.kind)) nesting += 1;
-    if (CLOSING.has(lexer.token.kind)) nesting -= 1;
+    const { kind, start, end } = lexer.token;
+    if (end - start > NAME_CHARS_MAX && LIMITED.has(kind))
+      throw new CostLimitError('name', end - start, NAME_CHARS_MAX);
+    if (OPENING.has(kind)) nesting += 1;
+    if (CLOSING.has(kind)) nesting -= 1;
     if (nesting > NESTING_MAX) throw new CostLimitError('nesting', nesting, NESTING_MAX);
   }
+  if (lexer.line > DOCUMENT_LINES_MAX) throw new CostLimitError('lines', lexer.line, DOCUMENT_LINES_MAX);
 }
 
 interface Measures {

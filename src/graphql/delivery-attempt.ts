@@ -6,6 +6,7 @@ import type { DeliveryAttemptWhereInput } from '../generated/prisma/models/Deliv
 import { builder } from './builder.ts';
 import { HttpMethodRef } from './endpoint.ts';
 import { decodeArgument, decodeOptional } from './ids.ts';
+import { atMost, ENUM_ENTRIES_MAX } from './input-limits.ts';
 import { createdBetween, pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
 
 const MAY_READ: Scope[] = ['DELIVERIES_READ', 'DELIVERIES_RETRY'];
@@ -134,8 +135,16 @@ const DeliveryAttemptFilter = builder.inputType('DeliveryAttemptFilter', {
     deliveryId: t.id({ description: 'Of this delivery.' }),
     eventId: t.id({ description: 'Of this event.' }),
     endpointId: t.id({ description: 'To this endpoint, also a deleted one.' }),
-    statuses: t.field({ type: [AttemptStatusRef], description: 'That ended so.' }),
-    triggers: t.field({ type: [AttemptTriggerRef], description: 'Brought about so.' }),
+    statuses: t.field({
+      type: [AttemptStatusRef],
+      description: 'That ended so.',
+      ...atMost({ entries: ENUM_ENTRIES_MAX }),
+    }),
+    triggers: t.field({
+      type: [AttemptTriggerRef],
+      description: 'Brought about so.',
+      ...atMost({ entries: ENUM_ENTRIES_MAX }),
+    }),
     isDeadLetter: t.boolean({ description: 'That made their delivery a dead letter, or did not.' }),
     createdAfter: t.field({ type: 'DateTime', description: 'Begun after this time.' }),
     createdBefore: t.field({ type: 'DateTime', description: 'Begun before this time.' }),

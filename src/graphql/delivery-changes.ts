@@ -10,6 +10,7 @@ import { DeliveryRef } from './delivery.ts';
 import { DeliveryAttemptRef } from './delivery-attempt.ts';
 import { DeliveryStatusRef } from './delivery-status.ts';
 import { decodeArgument, decodeOptional } from './ids.ts';
+import { atMost, CURSOR_CHARS_MAX, ENUM_ENTRIES_MAX } from './input-limits.ts';
 import { AFTER_DESCRIPTION, CURSOR_DESCRIPTION, readAfter } from './live-cursor.ts';
 import { requireFound } from './require-found.ts';
 import { planBelow } from './selection.ts';
@@ -133,7 +134,11 @@ const DeliveryChangeFilter = builder.inputType('DeliveryChangeFilter', {
     eventId: t.id({ description: 'Of deliveries of this event.' }),
     endpointId: t.id({ description: 'Of deliveries to this endpoint, also a deleted one.' }),
     deliveryId: t.id({ description: 'Of this delivery.' }),
-    statuses: t.field({ type: [DeliveryStatusRef], description: 'To one of these statuses: at least one.' }),
+    statuses: t.field({
+      type: [DeliveryStatusRef],
+      description: 'To one of these statuses: at least one.',
+      ...atMost({ entries: ENUM_ENTRIES_MAX }),
+    }),
   }),
 });
 
@@ -145,7 +150,7 @@ builder.subscriptionField('deliveryChanges', (t) =>
     authScopes: { scope: 'DELIVERIES_READ' },
     args: {
       filter: t.arg({ type: DeliveryChangeFilter, description: 'Which changes; left out: all.' }),
-      after: t.arg.string({ description: AFTER_DESCRIPTION }),
+      after: t.arg.string({ description: AFTER_DESCRIPTION, ...atMost({ chars: CURSOR_CHARS_MAX }) }),
       coalesceMs: t.arg.int({
         description:
           'For pages that draw only the present: tell only the latest change of each delivery within so many milliseconds, 100 to 60,000; left out: every change.',
@@ -167,7 +172,7 @@ builder.subscriptionField('eventChanges', (t) =>
     authScopes: { scope: 'DELIVERIES_READ' },
     args: {
       eventId: t.arg.id({ required: true, description: 'The event.' }),
-      after: t.arg.string({ description: AFTER_DESCRIPTION }),
+      after: t.arg.string({ description: AFTER_DESCRIPTION, ...atMost({ chars: CURSOR_CHARS_MAX }) }),
     },
     subscribe: async (_, args, context) => {
       const eventId = decodeArgument('Event', args.eventId, 'eventId');

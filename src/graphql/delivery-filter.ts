@@ -6,6 +6,7 @@ import { builder } from './builder.ts';
 import { DeliveryStatusRef } from './delivery-status.ts';
 import { areFilterTexts, FILTER_TEXT_RULE } from './filter-text.ts';
 import { describeId } from './ids.ts';
+import { atMost, ENUM_ENTRIES_MAX, FILTER_CHARS_MAX, FILTER_TEXTS_MAX } from './input-limits.ts';
 import { createdBetween } from './pages.ts';
 
 /** IDs of one filter. */
@@ -14,12 +15,22 @@ export const FILTER_IDS_MAX = 500;
 export const DeliveryFilter = builder.inputType('DeliveryFilter', {
   description: 'Which deliveries: all that is given must fit.',
   fields: (t) => ({
-    ids: t.idList({ description: 'One of these: 1 to 500.' }),
+    ids: t.idList({ description: 'One of these: 1 to 500.', ...atMost({ entries: FILTER_IDS_MAX }) }),
     eventId: t.id({ description: 'Of this event.' }),
     endpointId: t.id({ description: 'To this endpoint, also a deleted one.' }),
-    statuses: t.field({ type: [DeliveryStatusRef], description: 'In one of these statuses.' }),
-    eventTypes: t.stringList({ description: 'Of events of one of these types, each in full.' }),
-    sourceKey: t.string({ description: "Of events with this key, the producer's own of what they are about." }),
+    statuses: t.field({
+      type: [DeliveryStatusRef],
+      description: 'In one of these statuses.',
+      ...atMost({ entries: ENUM_ENTRIES_MAX }),
+    }),
+    eventTypes: t.stringList({
+      description: 'Of events of one of these types, each in full.',
+      ...atMost({ entries: FILTER_TEXTS_MAX, chars: FILTER_CHARS_MAX }),
+    }),
+    sourceKey: t.string({
+      description: "Of events with this key, the producer's own of what they are about.",
+      ...atMost({ chars: FILTER_CHARS_MAX }),
+    }),
     responseStatus: t.int({ description: 'Whose last attempt was answered with this status, 100 to 599.' }),
     createdAfter: t.field({ type: 'DateTime', description: 'Made after this time.' }),
     createdBefore: t.field({ type: 'DateTime', description: 'Made before this time.' }),

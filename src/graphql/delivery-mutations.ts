@@ -1,9 +1,10 @@
 import { cancelDelivery } from '../deliver/cancel-delivery.ts';
-import { recordAttempt } from '../deliver/record-attempt.ts';
+import { ERROR_MAX_CHARS, recordAttempt } from '../deliver/record-attempt.ts';
 import { retryDelivery, retryDeliveryAttempt } from '../deliver/retry-delivery.ts';
 import { DeliveryAtEndError, DeliveryNotRetryableError, InvalidInputError, NotFoundError } from '../errors.ts';
 import { builder } from './builder.ts';
 import { decodeInput } from './ids.ts';
+import { atMost, JSON_INPUT_MAX } from './input-limits.ts';
 
 interface DeliveryPayload {
   deliveryId: string;
@@ -101,8 +102,12 @@ const RecordDeliveryAttemptInput = builder.inputType('RecordDeliveryAttemptInput
     deliveryId: t.id({ required: true, description: 'The delivery that it was made for.' }),
     status: t.field({ type: RecordedStatusRef, required: true, description: 'What it means for the delivery.' }),
     responseStatus: t.int({ description: '100 to 599; left out: no response came.' }),
-    responseBody: t.field({ type: 'JSON', description: 'What was answered; of a text, 4,096 bytes are kept.' }),
-    error: t.string({ description: 'Why it failed: at least one character.' }),
+    responseBody: t.field({
+      type: 'JSON',
+      description: 'What was answered; of a text, 4,096 bytes are kept.',
+      ...atMost(JSON_INPUT_MAX),
+    }),
+    error: t.string({ description: 'Why it failed: at least one character.', ...atMost({ chars: ERROR_MAX_CHARS }) }),
     nextAttemptAt: t.field({
       type: 'DateTime',
       description: 'Required with RETRY_SCHEDULED, and in the future; refused with any other status.',

@@ -4,6 +4,7 @@ import type { EndpointChange } from '../live/endpoint-log.ts';
 import { builder } from './builder.ts';
 import { EndpointStatusRef } from './endpoint.ts';
 import { decodeOptional } from './ids.ts';
+import { atMost, CURSOR_CHARS_MAX } from './input-limits.ts';
 import { AFTER_DESCRIPTION, CURSOR_DESCRIPTION, readAfter } from './live-cursor.ts';
 import { requireFound } from './require-found.ts';
 
@@ -65,7 +66,7 @@ builder.subscriptionField('endpointChanges', (t) =>
     authScopes: { scope: 'DELIVERIES_READ' },
     args: {
       endpointId: t.arg.id({ description: 'Only of this endpoint, also a deleted one; left out: of all.' }),
-      after: t.arg.string({ description: AFTER_DESCRIPTION }),
+      after: t.arg.string({ description: AFTER_DESCRIPTION, ...atMost({ chars: CURSOR_CHARS_MAX }) }),
     },
     subscribe: async (_, args, context) => {
       const { services, caller } = context;

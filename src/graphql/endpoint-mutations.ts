@@ -1,8 +1,13 @@
-import type { EndpointRow } from '../endpoints/endpoints.ts';
+import { PEM_MAX_CHARS } from '../domain/client-certificate.ts';
+import { EVENT_TYPE_MAX_CHARS } from '../domain/event-type.ts';
+import { NAME_MAX_CHARS } from '../domain/validation.ts';
+import { DELAYS_MAX, DESCRIPTION_MAX_CHARS, EVENT_TYPES_MAX, URL_MAX_CHARS } from '../endpoints/endpoint-input.ts';
+import { DISABLED_REASON_MAX_CHARS, type EndpointRow } from '../endpoints/endpoints.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import { builder } from './builder.ts';
 import { ENDPOINT_SELECT, EndpointRef, HttpMethodRef, SignatureKindRef } from './endpoint.ts';
 import { decodeInput } from './ids.ts';
+import { atMost, HEADERS_INPUT_MAX, WORD_CHARS_MAX } from './input-limits.ts';
 import { selectInPayload } from './selection.ts';
 
 const RetryPolicyInput = builder.inputType('RetryPolicyInput', {
@@ -12,6 +17,7 @@ const RetryPolicyInput = builder.inputType('RetryPolicyInput', {
     delaysSeconds: t.floatList({
       description:
         'Delay before retry n, in seconds, each from 1 to 604,800 (7 days); the last one repeats. Default: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.',
+      ...atMost({ entries: DELAYS_MAX }),
     }),
     jitter: t.float({
       description: 'Each delay is drawn from delay * [1 - jitter, 1 + jitter], 0 to 1. Default: 0.2.',
@@ -25,10 +31,12 @@ const ClientCertificateInput = builder.inputType('ClientCertificateInput', {
     certificate: t.string({
       required: true,
       description: 'In PEM, with the certificates that lead to its authority behind it, where the server needs them.',
+      ...atMost({ chars: PEM_MAX_CHARS }),
     }),
     privateKey: t.string({
       required: true,
       description: 'In PEM, without a passphrase. Stored encrypted, never read back.',
+      ...atMost({ chars: PEM_MAX_CHARS }),
     }),
   }),
 });
@@ -43,19 +51,28 @@ const CreateEndpointInput = builder.inputType('CreateEndpointInput', {
       type: 'URL',
       required: true,
       description: 'Where requests go: http or https, without credentials.',
+      ...atMost({ chars: URL_MAX_CHARS }),
     }),
-    name: t.string({ description: 'Its name, for people; left out: the host of the URL.' }),
-    description: t.string({ description: 'What it is for.' }),
+    name: t.string({
+      description: 'Its name, for people; left out: the host of the URL.',
+      ...atMost({ chars: NAME_MAX_CHARS }),
+    }),
+    description: t.string({ description: 'What it is for.', ...atMost({ chars: DESCRIPTION_MAX_CHARS }) }),
     method: t.field({ type: HttpMethodRef, description: 'The method of requests; left out: POST.' }),
     eventTypes: t.stringList({
       description:
         'Event types, `*`, or `prefix.*`. Left out: every type. Operational events have to be asked for: `posthorn.*`.',
+      ...atMost({ entries: EVENT_TYPES_MAX, chars: EVENT_TYPE_MAX_CHARS + 2 }),
     }),
     headers: t.field({
       type: 'JSON',
       description: 'Header names and values sent with every attempt: an object, 32 at most. Stored encrypted.',
+      ...atMost(HEADERS_INPUT_MAX),
     }),
-    secret: t.string({ description: `${SECRET_DESCRIPTION}; left out: one is made.` }),
+    secret: t.string({
+      description: `${SECRET_DESCRIPTION}; left out: one is made.`,
+      ...atMost({ chars: WORD_CHARS_MAX }),
+    }),
     signatureKind: t.field({
       type: SignatureKindRef,
       description: 'How the secret signs; left out: as the secret given does, else HMAC_SHA256.',
@@ -70,6 +87,7 @@ const CreateEndpointInput = builder.inputType('CreateEndpointInput', {
     caCertificate: t.string({
       description:
         'Authorities in PEM that the certificate of an https endpoint must be of; left out: the public ones.',
+      ...atMost({ chars: PEM_MAX_CHARS }),
     }),
   }),
 });
@@ -78,14 +96,25 @@ const UpdateEndpointInput = builder.inputType('UpdateEndpointInput', {
   description: 'What `updateEndpoint` takes. What is left out stays as it is.',
   fields: (t) => ({
     endpointId: t.id({ required: true, description: 'The endpoint to change.' }),
-    url: t.field({ type: 'URL', description: 'Where requests go: http or https, without credentials.' }),
-    name: t.string({ description: 'Its name, for people.' }),
-    description: t.string({ description: 'What it is for; null takes it away.' }),
+    url: t.field({
+      type: 'URL',
+      description: 'Where requests go: http or https, without credentials.',
+      ...atMost({ chars: URL_MAX_CHARS }),
+    }),
+    name: t.string({ description: 'Its name, for people.', ...atMost({ chars: NAME_MAX_CHARS }) }),
+    description: t.string({
+      description: 'What it is for; null takes it away.',
+      ...atMost({ chars: DESCRIPTION_MAX_CHARS }),
+    }),
     method: t.field({ type: HttpMethodRef, description: 'The method of requests.' }),
-    eventTypes: t.stringList({ description: 'Event types, `*`, or `prefix.*`. Takes the place of those there are.' }),
+    eventTypes: t.stringList({
+      description: 'Event types, `*`, or `prefix.*`. Takes the place of those there are.',
+      ...atMost({ entries: EVENT_TYPES_MAX, chars: EVENT_TYPE_MAX_CHARS + 2 }),
+    }),
     headers: t.field({
       type: 'JSON',
       description: 'Takes the place of all headers there are, values included; null takes them away.',
+      ...atMost(HEADERS_INPUT_MAX),
     }),
     retryPolicy: t.field({ type: RetryPolicyInput, description: 'What is given of it is changed.' }),
     timeoutMs: t.int({ description: 'How long an attempt may take, 100 to 60,000 ms.' }),
@@ -96,6 +125,7 @@ const UpdateEndpointInput = builder.inputType('UpdateEndpointInput', {
     }),
     caCertificate: t.string({
       description: 'Authorities in PEM that the certificate of an https endpoint must be of; null: the public ones.',
+      ...atMost({ chars: PEM_MAX_CHARS }),
     }),
   }),
 });
@@ -166,7 +196,10 @@ const RotateEndpointSecretInput = builder.inputType('RotateEndpointSecretInput',
   description: 'What `rotateEndpointSecret` takes.',
   fields: (t) => ({
     endpointId: t.id({ required: true, description: 'The endpoint.' }),
-    secret: t.string({ description: `The new secret: ${SECRET_DESCRIPTION}; left out: one is made.` }),
+    secret: t.string({
+      description: `The new secret: ${SECRET_DESCRIPTION}; left out: one is made.`,
+      ...atMost({ chars: WORD_CHARS_MAX }),
+    }),
     signatureKind: t.field({
       type: SignatureKindRef,
       description: 'How the new secret signs; left out: as the secret given does, else as the current one.',
@@ -200,7 +233,10 @@ const DisableEndpointInput = builder.inputType('DisableEndpointInput', {
   description: 'What `disableEndpoint` takes.',
   fields: (t) => ({
     endpointId: t.id({ required: true, description: 'The endpoint.' }),
-    reason: t.string({ description: 'Why, for people: 512 characters at most.' }),
+    reason: t.string({
+      description: 'Why, for people: 512 characters at most.',
+      ...atMost({ chars: DISABLED_REASON_MAX_CHARS }),
+    }),
   }),
 });
 

@@ -6,6 +6,7 @@ import type { EndpointWhereInput } from '../generated/prisma/models/Endpoint.ts'
 import { builder } from './builder.ts';
 import { checkFilterTexts } from './filter-text.ts';
 import { decodeArgument } from './ids.ts';
+import { atMost, ENUM_ENTRIES_MAX, FILTER_CHARS_MAX } from './input-limits.ts';
 import { pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
 
 const MAY_READ: Scope[] = ['ENDPOINTS_MANAGE', 'DELIVERIES_READ', 'DELIVERIES_RETRY'];
@@ -193,8 +194,12 @@ export const EndpointRef = builder.prismaNode('Endpoint', {
 const EndpointFilter = builder.inputType('EndpointFilter', {
   description: 'Which endpoints to list: all that is given must fit.',
   fields: (t) => ({
-    statuses: t.field({ type: [EndpointStatusRef], description: 'One of these statuses.' }),
-    eventType: t.string({ description: 'Receives events of this type.' }),
+    statuses: t.field({
+      type: [EndpointStatusRef],
+      description: 'One of these statuses.',
+      ...atMost({ entries: ENUM_ENTRIES_MAX }),
+    }),
+    eventType: t.string({ description: 'Receives events of this type.', ...atMost({ chars: FILTER_CHARS_MAX }) }),
   }),
 });
 

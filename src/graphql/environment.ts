@@ -1,8 +1,10 @@
 import { createEnvironment } from '../access/organizations.ts';
 import { visibleEnvironments } from '../access/visible.ts';
+import { NAME_MAX_CHARS } from '../domain/validation.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import { builder } from './builder.ts';
 import { decodeInput } from './ids.ts';
+import { atMost } from './input-limits.ts';
 
 export const EnvironmentRef = builder.prismaNode('Environment', {
   description: 'A walled part of an organization, such as production or test. Everything else belongs to one.',
@@ -20,7 +22,11 @@ const CreateEnvironmentInput = builder.inputType('CreateEnvironmentInput', {
   description: 'What `createEnvironment` takes.',
   fields: (t) => ({
     organizationId: t.id({ required: true, description: 'Organization that it is to be part of.' }),
-    name: t.string({ required: true, description: 'Its name: 1 to 128 characters, unique in the organization.' }),
+    name: t.string({
+      required: true,
+      description: 'Its name: 1 to 128 characters, unique in the organization.',
+      ...atMost({ chars: NAME_MAX_CHARS }),
+    }),
   }),
 });
 

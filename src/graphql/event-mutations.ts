@@ -1,11 +1,18 @@
 import { retryEvent } from '../deliver/retry-event.ts';
+import { EVENT_TYPE_MAX_CHARS } from '../domain/event-type.ts';
 import { DeliveryNotRetryableError, IdempotencyConflictError, InvalidInputError, NotFoundError } from '../errors.ts';
-import type { PublishInput } from '../publish/event-input.ts';
+import {
+  CONTENT_TYPE_MAX_CHARS,
+  EVENT_BODY_BYTES_MAX,
+  KEY_MAX_CHARS,
+  type PublishInput,
+} from '../publish/event-input.ts';
 import type { PublishedEvent } from '../publish/publisher.ts';
 import { builder } from './builder.ts';
 import { DeliveryRef } from './delivery.ts';
 import { EventRef, OWN_EVENT } from './event.ts';
 import { decodeInput, decodeOptionalInput } from './ids.ts';
+import { atMost, JSON_INPUT_MAX } from './input-limits.ts';
 import { planOnce } from './selection.ts';
 
 /** Events of one `publishEvents`. */
@@ -14,9 +21,9 @@ export const EVENTS_PER_PUBLISH_MAX = 1_000;
 const EventSourceInput = builder.inputType('EventSourceInput', {
   description: 'The workflow step that publishes the event. Each up to 256 characters.',
   fields: (t) => ({
-    workflowId: t.string({ description: 'The workflow.' }),
-    runId: t.string({ description: 'Its run.' }),
-    nodeId: t.string({ description: 'The step in it.' }),
+    workflowId: t.string({ description: 'The workflow.', ...atMost({ chars: KEY_MAX_CHARS }) }),
+    runId: t.string({ description: 'Its run.', ...atMost({ chars: KEY_MAX_CHARS }) }),
+    nodeId: t.string({ description: 'The step in it.', ...atMost({ chars: KEY_MAX_CHARS }) }),
   }),
 });
 
@@ -26,14 +33,26 @@ const PublishEventInput = builder.inputType('PublishEventInput', {
     type: t.string({
       required: true,
       description: 'Its type: words of letters, digits, `_` and `-` joined by dots, for example `invoice.paid`.',
+      ...atMost({ chars: EVENT_TYPE_MAX_CHARS }),
     }),
-    payload: t.field({ type: 'JSON', description: 'Any JSON value but null; sent as compact JSON.' }),
-    body: t.string({ description: 'Sent to the letter.' }),
-    contentType: t.string({ description: 'Content type of the body; left out: `application/json`.' }),
+    payload: t.field({
+      type: 'JSON',
+      description: 'Any JSON value but null; sent as compact JSON.',
+      ...atMost(JSON_INPUT_MAX),
+    }),
+    body: t.string({ description: 'Sent to the letter.', ...atMost({ chars: EVENT_BODY_BYTES_MAX }) }),
+    contentType: t.string({
+      description: 'Content type of the body; left out: `application/json`.',
+      ...atMost({ chars: CONTENT_TYPE_MAX_CHARS }),
+    }),
     idempotencyKey: t.string({
       description: 'Makes publishing twice store once: 1 to 256 characters. Kept for as long as the event.',
+      ...atMost({ chars: KEY_MAX_CHARS }),
     }),
-    sourceKey: t.string({ description: 'Your own key of what the event is about: 1 to 256 characters.' }),
+    sourceKey: t.string({
+      description: 'Your own key of what the event is about: 1 to 256 characters.',
+      ...atMost({ chars: KEY_MAX_CHARS }),
+    }),
     source: t.field({ type: EventSourceInput, description: 'The workflow step that publishes it.' }),
     endpointId: t.id({
       description:
@@ -90,6 +109,7 @@ const PublishEventsInput = builder.inputType('PublishEventsInput', {
       type: [PublishEventInput],
       required: true,
       description: '1 to 1,000; all are stored or none.',
+      ...atMost({ entries: EVENTS_PER_PUBLISH_MAX }),
     }),
   }),
 });

@@ -9,6 +9,7 @@ import type { Context } from './context.ts';
 import { DeliveryConnectionRef, DeliveryEdgeRef, DeliveryRef } from './delivery.ts';
 import { checkFilterTexts } from './filter-text.ts';
 import { decodeArgument } from './ids.ts';
+import { atMost, ENUM_ENTRIES_MAX, FILTER_CHARS_MAX, FILTER_TEXTS_MAX } from './input-limits.ts';
 import {
   createdBetween,
   loadNestedPage,
@@ -152,9 +153,19 @@ function parsePayload(text: string): unknown {
 const EventFilter = builder.inputType('EventFilter', {
   description: 'Which events to list: all that is given must fit.',
   fields: (t) => ({
-    types: t.stringList({ description: 'One of these types, each in full.' }),
-    statuses: t.field({ type: [EventStatusRef], description: 'One of these statuses.' }),
-    sourceKey: t.string({ description: "The producer's own key of what they are about." }),
+    types: t.stringList({
+      description: 'One of these types, each in full.',
+      ...atMost({ entries: FILTER_TEXTS_MAX, chars: FILTER_CHARS_MAX }),
+    }),
+    statuses: t.field({
+      type: [EventStatusRef],
+      description: 'One of these statuses.',
+      ...atMost({ entries: ENUM_ENTRIES_MAX }),
+    }),
+    sourceKey: t.string({
+      description: "The producer's own key of what they are about.",
+      ...atMost({ chars: FILTER_CHARS_MAX }),
+    }),
     createdAfter: t.field({ type: 'DateTime', description: 'Published after this time.' }),
     createdBefore: t.field({ type: 'DateTime', description: 'Published before this time.' }),
   }),

@@ -11,6 +11,7 @@ import { builder } from './builder.ts';
 import type { Context } from './context.ts';
 import { DeliveryFilter, type DeliveryFilterInput, refuseInput, toDeliveryWhere } from './delivery-filter.ts';
 import { NotRetryableReasonRef } from './errors.ts';
+import { atMost, CURSOR_CHARS_MAX } from './input-limits.ts';
 import { decodeCursor, encodeCursor, pageQuery } from './pages.ts';
 
 const FIRST_DEFAULT = 100;
@@ -74,7 +75,7 @@ const RetryDeliveriesInput = builder.inputType('RetryDeliveriesInput', {
       description: 'Which deliveries; an empty one: all that the caller may see.',
     }),
     first: t.int({ description: FIRST }),
-    after: t.string({ description: AFTER }),
+    after: t.string({ description: AFTER, ...atMost({ chars: CURSOR_CHARS_MAX }) }),
     restartSchedule: t.boolean({
       description: 'Gives each delivery its whole retry schedule again; left out: one attempt.',
     }),
@@ -140,7 +141,7 @@ const CancelDeliveriesInput = builder.inputType('CancelDeliveriesInput', {
       description: 'Which deliveries; an empty one: all that the caller may see.',
     }),
     first: t.int({ description: FIRST }),
-    after: t.string({ description: AFTER }),
+    after: t.string({ description: AFTER, ...atMost({ chars: CURSOR_CHARS_MAX }) }),
   }),
 });
 

@@ -1,8 +1,10 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import { createOrganization, ENVIRONMENTS_MAX } from '../access/organizations.ts';
 import { visibleEnvironments, visibleOrganizations } from '../access/visible.ts';
+import { NAME_MAX_CHARS } from '../domain/validation.ts';
 import { InvalidInputError } from '../errors.ts';
 import { builder } from './builder.ts';
+import { atMost } from './input-limits.ts';
 import { pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
 
 export const OrganizationRef = builder.prismaNode('Organization', {
@@ -47,7 +49,11 @@ builder.queryField('organizations', (t) =>
 const CreateOrganizationInput = builder.inputType('CreateOrganizationInput', {
   description: 'What `createOrganization` takes.',
   fields: (t) => ({
-    name: t.string({ required: true, description: 'Its name, for people: 1 to 128 characters.' }),
+    name: t.string({
+      required: true,
+      description: 'Its name, for people: 1 to 128 characters.',
+      ...atMost({ chars: NAME_MAX_CHARS }),
+    }),
   }),
 });
 

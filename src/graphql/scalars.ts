@@ -1,5 +1,6 @@
-import { GraphQLError, type ValueNode, visit } from 'graphql';
-import { DateTimeResolver, JSONResolver } from 'graphql-scalars';
+import { GraphQLError, Kind, type ValueNode } from 'graphql';
+import { DateTimeResolver } from 'graphql-scalars';
+import { readNumber } from '../domain/json-number.ts';
 import { builder } from './builder.ts';
 
 builder.scalarType('DateTime', {
@@ -11,10 +12,10 @@ builder.scalarType('DateTime', {
 });
 
 builder.scalarType('JSON', {
-  description: 'Any JSON value. Numbers are read as double-precision floats, as JSON parsers do.',
+  description: 'Any JSON value. A number that a double-precision float cannot hold exactly is kept as it was written.',
   serialize: (value) => value,
   parseValue: (value) => value,
-  parseLiteral: (node, variables) => JSONResolver.parseLiteral(refuseNames(node), variables ?? {}),
+  parseLiteral: (node, variables) => readLiteral(node, variables ?? {}),
 });
 
 builder.scalarType('URL', {
@@ -29,12 +30,24 @@ function checkYear(date: Date): Date {
   throw new GraphQLError('DateTime must be in the year 0001 or later.');
 }
 
-/** A bare word is no JSON: it would silently become null. */
-function refuseNames(node: ValueNode): ValueNode {
-  visit(node, {
-    EnumValue: ({ value }) => {
-      throw new GraphQLError(`${value} is no JSON value. Put it in quotes.`);
-    },
-  });
-  return node;
+/** The value of a literal. A bare word is no JSON: it would silently become null. @throws {GraphQLError} */
+function readLiteral(node: ValueNode, variables: Readonly<Record<string, unknown>>): unknown {
+  switch (node.kind) {
+    case Kind.STRING:
+    case Kind.BOOLEAN:
+      return node.value;
+    case Kind.INT:
+    case Kind.FLOAT:
+      return readNumber(node.value);
+    case Kind.NULL:
+      return null;
+    case Kind.LIST:
+      return node.values.map((value) => readLiteral(value, variables));
+    case Kind.OBJECT:
+      return Object.fromEntries(node.fields.map(({ name, value }) => [name.value, readLiteral(value, variables)]));
+    case Kind.VARIABLE:
+      return variables[node.name.value];
+    case Kind.ENUM:
+      throw new GraphQLError(`${node.value} is not a JSON value. Put it in quotes.`);
+  }
 }

@@ -4,6 +4,7 @@ import type { ExecutionArgs, ExecutionResult } from 'graphql';
 import { createYoga, isAsyncIterable, mapAsyncIterator, type Plugin } from 'graphql-yoga';
 import type { Caller } from '../access/caller.ts';
 import { RequestError } from '../errors.ts';
+import { checkInputs } from '../graphql/check-inputs.ts';
 import type { Context, Services } from '../graphql/context.ts';
 import { checkSubscriptionSize } from '../graphql/cost-limit.ts';
 import { makeEventSummaryLoader } from '../graphql/event-summary.ts';
@@ -105,7 +106,7 @@ export function makeGraphqlHandler({ services, sessions, gate, lines, limits, co
       refusePersistedQueries,
       limitOperations(limits),
       share(sessions, limits),
-      present({ sessions, lines, limits }),
+      present({ sessions, lines }),
       secureGraphiql,
     ],
   });
@@ -149,13 +150,17 @@ const secureGraphiql: Plugin = {
 };
 
 /** Subscriptions over WebSocket and SSE alike: counted by key, and sharing the work of those that ask the same. */
-function share(sessions: Sessions, { operationTimeoutMs }: OperationLimits): Plugin {
+function share(sessions: Sessions, { operationTimeoutMs, introspection }: OperationLimits): Plugin {
   const subscribeCounted = async (args: ExecutionArgs) => {
     let release = () => {};
     try {
       const chars = checkSubscriptionSize(args.document, args.variableValues);
+      checkInputs(args);
       release = sessions.addSubscription((args.contextValue as Context).caller, chars);
-      const result = await runInTime({ timeoutMs: operationTimeoutMs, run: () => subscribe(args, release) });
+      const result = await runInTime({
+        timeoutMs: operationTimeoutMs,
+        run: () => subscribe({ ...args, hideSuggestions: !introspection }, release),
+      });
       if (!isAsyncIterable(result)) release();
       return result;
     } catch (error) {
@@ -169,21 +174,17 @@ function share(sessions: Sessions, { operationTimeoutMs }: OperationLimits): Plu
 interface PresentOptions {
   sessions: Sessions;
   lines: RepeatedLines;
-  limits: OperationLimits;
 }
 
 /** The last step before a result is written. */
-function present({ sessions, lines, limits: { introspection } }: PresentOptions): Plugin<object, ServerContext> {
+function present({ sessions, lines }: PresentOptions): Plugin<object, ServerContext> {
   return {
     onResultProcess: ({ request, result, setResult, resultProcessor, setResultProcessor, serverContext }) => {
       const { requestId } = serverContext;
       const presentOne = <T>(one: T, isResponse: boolean): T => {
         const { errors } = one as ExecutionResult;
         return errors
-          ? {
-              ...one,
-              errors: presentErrors(errors.map(toGraphqlError), { requestId, lines, introspection, isResponse }),
-            }
+          ? { ...one, errors: presentErrors(errors.map(toGraphqlError), { requestId, lines, isResponse }) }
           : one;
       };
       if (Array.isArray(result)) return setResult(result.map((one) => presentOne(one, true)));

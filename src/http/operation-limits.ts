@@ -5,14 +5,18 @@ import {
   GraphQLError,
   getOperationAST,
   type ValidationContext,
+  validate,
 } from 'graphql';
-import { isAsyncIterable, type Plugin } from 'graphql-yoga';
+import { type GraphQLParams, isAsyncIterable, type Plugin } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
 import { RequestError } from '../errors.ts';
+import { checkInputs } from '../graphql/check-inputs.ts';
+import type { Context } from '../graphql/context.ts';
 import { isIntrospection, parseWithinLimits } from '../graphql/cost-limit.ts';
 import { forgetScopes } from '../graphql/scope-cache.ts';
 import { Turnstile } from '../graphql/turnstile.ts';
 import { toGraphqlError } from './present-errors.ts';
+import { JsonLimitError, parseRequestJson } from './request-json.ts';
 
 /** Characters of documents that are kept parsed. */
 const KEPT_CHARS_MAX = 4_194_304;
@@ -46,15 +50,20 @@ const mutations = new Turnstile(32);
 /** Limits of size before a document is validated, and of time when it is executed. The same for HTTP and WebSocket. */
 export function limitOperations({ operationTimeoutMs, introspection }: OperationLimits): Plugin {
   return {
-    onRequestParse: () => ({
-      onRequestParseDone: ({ requestParserResult }) => {
-        if (!Array.isArray(requestParserResult)) return;
-        throw new GraphQLError(BATCH_MESSAGE, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } });
-      },
-    }),
+    onRequestParse: ({ request, setRequestParser }) => {
+      if (request.method === 'POST') setRequestParser(parseRequest);
+      return {
+        onRequestParseDone: ({ requestParserResult }) => {
+          if (!Array.isArray(requestParserResult)) return;
+          throw refuseRequest(BATCH_MESSAGE);
+        },
+      };
+    },
     onParse: ({ setParseFn }) => setParseFn(parseWithinLimits),
-    onValidate: ({ addValidationRule }) => {
-      if (!introspection) addValidationRule(RefuseIntrospection);
+    onValidate: ({ addValidationRule, setValidationFn }) => {
+      if (introspection) return;
+      addValidationRule(RefuseIntrospection);
+      setValidationFn((schema, document, rules) => validate(schema, document, rules, { hideSuggestions: true }));
     },
     onExecute: ({ executeFn, setExecuteFn }) =>
       setExecuteFn((args: ExecutionArgs) => {
@@ -63,17 +72,42 @@ export function limitOperations({ operationTimeoutMs, introspection }: Operation
           timeoutMs: operationTimeoutMs,
           isMutation,
           run: async (signal): Promise<ExecutionResult> => {
-            if (isMutation) await mutations.pass();
+            const context = args.contextValue as Context;
             try {
-              return await executeFn(Object.assign({}, args, { signal }));
+              context.largeInputs = checkInputs(args);
+              if (isMutation) await mutations.pass();
+              return await executeFn(Object.assign({}, args, { signal, hideSuggestions: !introspection }));
+            } catch (error) {
+              if (error instanceof RequestError) return { errors: [toGraphqlError(error)] };
+              throw error;
             } finally {
-              forgetScopes(args.contextValue as object);
+              forgetScopes(context);
             }
           },
         });
       }),
   };
 }
+
+/** Reads the body of a request. What is wrong with it is told by errors that become answers with status 400. */
+async function parseRequest(request: Request): Promise<GraphQLParams> {
+  const params = await readJson(request);
+  if (typeof params === 'object' && params !== null) return params;
+  throw refuseRequest('The body of the request must be a JSON object with query and variables.');
+}
+
+async function readJson(request: Request): Promise<unknown> {
+  try {
+    return await parseRequestJson(await request.text());
+  } catch (error) {
+    if (error instanceof JsonLimitError) throw refuseRequest(error.message);
+    if (error instanceof SyntaxError) throw refuseRequest('The body of the request is not valid JSON.');
+    throw error;
+  }
+}
+
+const refuseRequest = (message: string) =>
+  new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } });
 
 function RefuseIntrospection(context: ValidationContext): ASTVisitor {
   const message =

@@ -19,8 +19,10 @@ const HTTP_BY_CODE: Record<string, HttpPart> = {
   PERSISTED_QUERY_NOT_SUPPORTED: { status: 200 },
 };
 
-/** What graphql-js adds to a name that is not there. */
-const SUGGESTION = / Did you mean (?:[^"?]|"[^"]*")*\?/g;
+/** Errors that an answer has. */
+export const ERRORS_MAX = 100;
+/** Characters of an error's message. */
+export const MESSAGE_CHARS_MAX = 1_000;
 
 /** A variable's value does not fit its type, or the operation is not named rightly: the document itself is fine. */
 const INPUT_MESSAGE =
@@ -29,8 +31,6 @@ const INPUT_MESSAGE =
 export interface PresentOptions {
   requestId: string;
   lines: RepeatedLines;
-  /** Whether names of the schema may be told to those who did not ask for them rightly. */
-  introspection: boolean;
   /** The errors are those of a response of HTTP, whose status and headers follow from them. */
   isResponse?: boolean;
 }
@@ -44,10 +44,14 @@ export const toGraphqlError = (error: unknown): GraphQLError =>
  * not foreseen is logged and masked.
  */
 export const presentErrors = (errors: readonly GraphQLError[], options: PresentOptions): GraphQLError[] =>
-  errors.map((error) => presentError(error, options));
+  errors.slice(0, ERRORS_MAX).map((error) => presentError(error, options));
+
+/** A message may show a whole value of the caller's. */
+const shorten = (message: string): string =>
+  message.length <= MESSAGE_CHARS_MAX ? message : `${message.slice(0, MESSAGE_CHARS_MAX - 1).toWellFormed()}…`;
 
 function presentError(error: GraphQLError, options: PresentOptions): GraphQLError {
-  const { requestId, lines, introspection, isResponse } = options;
+  const { requestId, lines, isResponse } = options;
   const { code, message, retryAfterMs } = classify(error);
   if (code === 'INTERNAL_SERVER_ERROR') {
     const original = findOriginal(error);
@@ -56,7 +60,7 @@ function presentError(error: GraphQLError, options: PresentOptions): GraphQLErro
     const path = error.path?.join('.');
     lines.write('error', message, { requestId, path, error: message, stack: cause?.stack }, 'request.failed');
   }
-  return new GraphQLError(introspection ? message : message.replace(SUGGESTION, ''), {
+  return new GraphQLError(shorten(message), {
     nodes: error.nodes,
     source: error.source,
     positions: error.positions,
@@ -84,7 +88,8 @@ function classify(error: GraphQLError): { code: string; message: string; retryAf
   if (original instanceof RequestError) return original;
   if (original instanceof CostLimitError) return { code: 'COST_LIMIT_EXCEEDED', message: original.message };
   if (original instanceof UnknownOutcomeError) return { code: 'INTERNAL_SERVER_ERROR', message: original.message };
-  if (INPUT_MESSAGE.test(error.message)) return { code: 'BAD_USER_INPUT', message: error.message };
+  if (INPUT_MESSAGE.test(error.message.slice(0, MESSAGE_CHARS_MAX)))
+    return { code: 'BAD_USER_INPUT', message: error.message };
   // Raised by graphql-js or Yoga about the request itself: nothing was thrown by a resolver.
   if (!original || original instanceof GraphQLError) return { code: codeOfRequestFault(error), message: error.message };
   const message = 'Something went wrong here. Try again, and report the requestId if it stays.';

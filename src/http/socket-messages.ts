@@ -1,3 +1,5 @@
+import { JsonLimitError, parseMessageJson } from './request-json.ts';
+
 /** Messages that are accepted before `connection_ack`. */
 export const MESSAGES_BEFORE_ACK_MAX = 10;
 /** Bytes of a message that carries no operation, such as `ping` with its payload. */
@@ -30,6 +32,7 @@ const BYTES_MAX: Record<ClientMessage['type'], number> = {
  */
 export function readClientMessage(data: Buffer): ClientMessage | string {
   const message = parse(data);
+  if (message instanceof JsonLimitError) return message.message;
   if (!isObject(message)) return 'Invalid message received';
   const { type, id } = message;
   if (typeof type !== 'string' || !Object.hasOwn(BYTES_MAX, type)) return 'Unexpected message type';
@@ -42,9 +45,9 @@ export function readClientMessage(data: Buffer): ClientMessage | string {
 
 function parse(data: Buffer): unknown {
   try {
-    return JSON.parse(String(data));
-  } catch {
-    return undefined;
+    return parseMessageJson(String(data));
+  } catch (error) {
+    return error instanceof JsonLimitError ? error : undefined;
   }
 }
 

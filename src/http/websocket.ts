@@ -45,8 +45,6 @@ export interface WebsocketOptions {
   isStopping: () => boolean;
   /** Proxies in front that set `X-Forwarded-Host`. */
   trustedProxies: number;
-  /** Whether clients may ask for the schema. */
-  introspection: boolean;
 }
 
 /**
@@ -91,9 +89,9 @@ type SocketConnection = Connection<Record<string, unknown>, ConnectionExtra>;
 
 /** What is done at each step of the protocol. */
 function makeProtocol(options: WebsocketOptions): ServerOptions<Record<string, unknown>, ConnectionExtra> {
-  const { handler, lines, introspection } = options;
+  const { handler, lines } = options;
   const present = (errors: readonly unknown[], { request }: ConnectionExtra) =>
-    presentErrors(errors.map(toGraphqlError), { requestId: requestIdOf(request), lines, introspection });
+    presentErrors(errors.map(toGraphqlError), { requestId: requestIdOf(request), lines });
   return {
     connectionInitWaitTimeout: INIT_MS_MAX,
     onConnect: (connection) => connect(connection, options),

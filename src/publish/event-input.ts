@@ -40,8 +40,10 @@ export const isTargeted = (event: EventRow): event is TargetedEvent => 'target' 
 /** Largest body of an event, in bytes of UTF-8. */
 export const EVENT_BODY_BYTES_MAX = 262_144;
 const CONTENT_TYPE_DEFAULT = 'application/json';
-const CONTENT_TYPE_MAX_CHARS = 256;
-const KEY_MAX_CHARS = 256;
+/** Characters of a content type. */
+export const CONTENT_TYPE_MAX_CHARS = 256;
+/** Characters of an idempotency key, a source key, or an ID of a source. */
+export const KEY_MAX_CHARS = 256;
 
 /** RFC 9110 section 8.3.1: type/subtype and parameters, in visible ASCII. */
 const CONTENT_TYPE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+([ \t]*;[\x20-\x7e\t]*)?$/;

@@ -14,6 +14,8 @@ import {
   isRequiredArgument,
   isRequiredInputField,
 } from 'graphql';
+import { compileSlot, type InputCheck } from '../../src/graphql/compile-input-check.ts';
+import type { InputSlot } from '../../src/graphql/input-limits.ts';
 
 /** A place that takes a value: an argument, or a field of an input object in one. */
 export interface Slot {
@@ -25,6 +27,33 @@ export interface Slot {
   path: string[];
   type: GraphQLInputType;
   isRequired: boolean;
+}
+
+/** An argument or a field of an input type, wherever the schema declares it. */
+export interface DeclaredInput {
+  /** For example `DeliveryFilter.statuses` or `Query.deliveries(after:)`. */
+  coordinate: string;
+  slot: InputSlot;
+  isList: boolean;
+  compile: () => InputCheck;
+}
+
+/** Every argument and every field of an input type. */
+export function findInputs(schema: GraphQLSchema): DeclaredInput[] {
+  const types = Object.values(schema.getTypeMap()).filter(({ name }) => !name.startsWith('__'));
+  const declare = (coordinate: string, slot: InputSlot): DeclaredInput => {
+    const bare = isNonNullType(slot.type) ? slot.type.ofType : slot.type;
+    return { coordinate, slot, isList: isListType(bare), compile: () => compileSlot(slot) };
+  };
+  return types.flatMap((type) => {
+    if (isInputObjectType(type)) {
+      return Object.values(type.getFields()).map((field) => declare(`${type.name}.${field.name}`, field));
+    }
+    if (!isObjectType(type)) return [];
+    return Object.values(type.getFields()).flatMap((field) =>
+      field.args.map((argument) => declare(`${type.name}.${field.name}(${argument.name}:)`, argument)),
+    );
+  });
 }
 
 /** A field of Query, Mutation or Subscription. */
