@@ -71,11 +71,16 @@ function classify(fault: Fault, host: string, timeoutMs: number): [AttemptErrorC
   if (name === 'TimeoutError' || name === 'AbortError' || TIMEOUT_CODES.has(code)) {
     return ['TIMEOUT', `${host} did not answer within ${timeoutMs} ms.`];
   }
-  if (DNS_CODES.has(code)) return ['DNS', `The name of ${host} can't be resolved (${code}).`];
+  if (name === 'LookupError' || DNS_CODES.has(code)) return ['DNS', describeLookupFault(host, code)];
   if (TLS_CODE.test(code)) return ['TLS', `No secure connection to ${host}: ${describeTlsFault(fault)}.`];
   const answerFault = describeAnswerFault(fault);
   if (answerFault) return ['INVALID_RESPONSE', `${host} ${answerFault}.`];
   return ['CONNECTION', CONNECTION_FAULTS[code]?.(host) ?? `The connection to ${host} failed (${code || message}).`];
+}
+
+function describeLookupFault(host: string, code: string): string {
+  const reason = code === 'ETIMEOUT' ? 'its name server did not answer in time' : code;
+  return `The name of ${host} can't be resolved (${reason}).`;
 }
 
 /** OpenSSL's reason, or Node's message without its advice to who runs Node. */

@@ -1,4 +1,4 @@
-import { type LookupAddress, type LookupAllOptions, lookup } from 'node:dns';
+import type { LookupAddress, LookupAllOptions } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import { describeBlockedHost, type TargetPolicy } from '../domain/target-policy.ts';
 import { BlockedAddressError } from './attempt-error.ts';
@@ -11,12 +11,11 @@ export type Resolve = (
 ) => void;
 
 /**
- * Resolves a name and gives only allowed addresses to connect to, so what was checked is what is connected to. Each new
- * connection asks anew. A host that is an address comes here only on its way through a proxy, and is its own address.
- *
- * @param resolve @default the system's resolver
+ * Resolves a name and returns only allowed addresses to connect to. What is checked is what is connected to: the check is
+ * repeated for each new connection, also if the resolver still knows the addresses. A host that is an address comes here
+ * only on its way through a proxy, and is its own address.
  */
-export function makeCheckedLookup({ mayConnect }: TargetPolicy, resolve: Resolve = lookup): LookupFunction {
+export function makeCheckedLookup({ mayConnect }: Pick<TargetPolicy, 'mayConnect'>, resolve: Resolve): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, '', 0);

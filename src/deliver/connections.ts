@@ -18,6 +18,8 @@ export const OWN_AGENTS_MAX = 256;
 export interface ConnectionsOptions {
   /** Gives only addresses that deliveries may reach. */
   lookup: LookupFunction;
+  /** Resolves the name of the proxy, which may have any address. @default the system's resolver */
+  lookUpProxy?: LookupFunction | undefined;
   /** Where all connections go through, with user name and password; null: none. */
   proxyUrl: string | null;
   keyring: Keyring;
@@ -83,9 +85,9 @@ export class Connections {
   }
 
   #makeAgent(secureContext?: SecureContext): Agent {
-    const { lookup, proxyUrl } = this.#options;
+    const { lookup, lookUpProxy, proxyUrl } = this.#options;
     const connect = proxyUrl
-      ? makeProxyConnector({ proxyUrl, lookup, timeoutMs: CONNECT_MS_MAX, secureContext })
+      ? makeProxyConnector({ proxyUrl, lookup, lookUpProxy, timeoutMs: CONNECT_MS_MAX, secureContext })
       : buildConnector({ lookup, timeout: CONNECT_MS_MAX, secureContext, allowH2: false });
     // As many connections as there are requests in flight, which the lanes bound: many endpoints may share an origin,
     // and those that stall must not take the others' connections.
@@ -110,5 +112,7 @@ export class Connections {
  */
 const withoutFinalDot =
   (connect: buildConnector.connector): buildConnector.connector =>
-  ({ servername, ...target }, callback) =>
-    connect({ ...target, servername: servername?.replace(/\.$/, '') }, callback);
+  (target, callback) => {
+    const isFull = target.hostname.endsWith('.');
+    connect(isFull ? { ...target, servername: target.hostname.slice(0, -1) } : target, callback);
+  };

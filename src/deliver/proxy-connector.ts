@@ -28,6 +28,8 @@ export interface ProxyConnectorOptions {
   proxyUrl: string;
   /** Gives only addresses that deliveries may reach. */
   lookup: LookupFunction;
+  /** Resolves the name of the proxy, which may have any address; undefined: the system's resolver. */
+  lookUpProxy: LookupFunction | undefined;
   /** For the way to the proxy and on to the endpoint, and once more for the TLS handshake with it. */
   timeoutMs: number;
   /** For TLS with endpoints; undefined: the usual one. */
@@ -80,7 +82,7 @@ function readProxy(proxyUrl: string): Proxy {
 async function openTunnel(
   proxy: Proxy,
   { hostname, protocol, port }: buildConnector.Options,
-  { lookup, timeoutMs }: ProxyConnectorOptions,
+  { lookup, lookUpProxy, timeoutMs }: ProxyConnectorOptions,
 ): Promise<Socket> {
   const deadline = performance.now() + timeoutMs;
   const addresses = (await resolve(hostname, lookup)).slice(0, ADDRESSES_MAX);
@@ -89,7 +91,7 @@ async function openTunnel(
     const host = isIP(address) === 6 ? `[${address}]` : address;
     const authority = `${host}:${port || (protocol === 'https:' ? 443 : 80)}`;
     try {
-      return await askProxy(proxy, authority, deadline - performance.now());
+      return await askProxy({ ...proxy, lookup: lookUpProxy }, authority, deadline - performance.now());
     } catch (error) {
       if (!(error instanceof ProxyError && error.isAddressAtFault) || addresses.length === 0) throw error;
     }
@@ -106,11 +108,16 @@ const resolve = (hostname: string, lookup: LookupFunction): Promise<string[]> =>
   });
 
 /** @throws {ProxyError} */
-const askProxy = (proxy: Proxy, authority: string, timeoutMs: number): Promise<Socket> =>
+const askProxy = (
+  proxy: Proxy & { lookup: LookupFunction | undefined },
+  authority: string,
+  timeoutMs: number,
+): Promise<Socket> =>
   new Promise((resolve, reject) => {
     const request = (proxy.isSecure ? requestHttps : requestHttp)({
       host: proxy.host,
       port: proxy.port,
+      lookup: proxy.lookup,
       // Else it would be taken from the header, and the proxy's certificate be checked for the endpoint's address.
       servername: isIP(proxy.host) ? '' : proxy.host,
       method: 'CONNECT',

@@ -13,6 +13,7 @@ import { makeCheckedLookup } from './checked-lookup.ts';
 import { Connections } from './connections.ts';
 import { type Answer, exchange } from './exchange.ts';
 import { hideInText, hideValues } from './hide-values.ts';
+import { NameResolver } from './name-resolver.ts';
 import { keepResponseBody } from './response-body.ts';
 import { SecretIndex } from './secret-index.ts';
 
@@ -46,6 +47,8 @@ export interface SenderOptions {
   targetPolicy: TargetPolicy;
   /** Where all requests go through; null: nowhere, they go straight. */
   proxyUrl: string | null;
+  /** Addresses of name servers for the names of endpoints and proxy; null: those of the system. @default null */
+  dnsServers?: string[] | null;
   /** Product and version for the `user-agent` header. */
   userAgent: string;
 }
@@ -53,6 +56,7 @@ export interface SenderOptions {
 /** Makes the HTTP request of an attempt. What an endpoint does wrong is part of the result, never thrown. */
 export class Sender {
   readonly #options: SenderOptions;
+  readonly #names: NameResolver;
   readonly #connections: Connections;
   readonly #signingKeys = new WeakMap<Buffer, KeyObject>();
   readonly #ownHeaders = new WeakMap<Buffer, Record<string, string>>();
@@ -65,10 +69,14 @@ export class Sender {
   constructor(options: SenderOptions) {
     this.#options = options;
     const { keyring, proxyUrl, targetPolicy } = options;
-    this.#connections = new Connections({ keyring, proxyUrl, lookup: makeCheckedLookup(targetPolicy) });
+    this.#names = new NameResolver({ servers: options.dnsServers });
+    const lookup = makeCheckedLookup(targetPolicy, this.#names.lookup);
+    const lookUpProxy = makeCheckedLookup({ mayConnect: () => true }, this.#names.lookup);
+    this.#connections = new Connections({ keyring, proxyUrl, lookup, lookUpProxy });
   }
 
   async close(): Promise<void> {
+    this.#names.close();
     await this.#connections.close();
   }
 
