@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isSchemaName, parseDatabaseUrl, SCHEMA_RULE } from './database-url.ts';
 import { StartupError } from './errors.ts';
@@ -29,6 +30,8 @@ export interface Config {
   deniedPorts: number[] | null;
   /** Proxy that all deliveries go through, with user name and password; null: none. */
   proxyUrl: string | null;
+  /** Addresses of the name servers that know the names of endpoints, with a port if it is not 53; null: the system's. */
+  dnsServers: string[] | null;
   role: Role;
   production: boolean;
   logLevel: string;
@@ -113,6 +116,12 @@ function isProxyUrl(text: string): boolean {
   if (!URL.canParse(text) || /%(?![0-9a-f]{2})/i.test(text)) return false;
   const { protocol, pathname, search, hash } = new URL(text);
   return /^https?:$/.test(protocol) && pathname === '/' && search === '' && hash === '';
+}
+
+/** An address alone, or with a port: `[2001:db8::53]:5353`. */
+function isNameServer(text: string): boolean {
+  const [, v6, v4 = '', port = ''] = /^(?:\[([^\]]+)\]|([^:]+)):(.*)$/.exec(text) ?? [];
+  return isIP(text) !== 0 || (isIP(v6 ?? v4) === (v6 ? 6 : 4) && isPort(port) && Number(port) > 0);
 }
 
 const isCidr = (text: string) => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text).success;
@@ -206,6 +215,12 @@ const environmentSchema = z.object({
   POSTHORN_PROXY_URL: z
     .string()
     .refine(isProxyUrl, 'must be a URL of the form http://user:password@host:port, or https://…, without a path')
+    .optional(),
+  POSTHORN_DNS_SERVERS: commaSeparated
+    .refine(
+      (parts) => parts.length > 0 && parts.every(isNameServer),
+      'must be IP addresses separated by commas, with a port if it is not 53, for example 10.0.0.53,[fd00::53]:5353',
+    )
     .optional(),
   POSTHORN_ROLE: z.enum(['all', 'api', 'worker'], 'must be all, api or worker').default('all'),
   POSTHORN_DATA_DIR: z.string().default('.posthorn'),
@@ -331,6 +346,7 @@ function toConfig(env: Environment): Config {
     allowedHosts: env.POSTHORN_ALLOWED_HOSTS,
     deniedPorts: env.POSTHORN_DENIED_PORTS ?? null,
     proxyUrl: env.POSTHORN_PROXY_URL ?? null,
+    dnsServers: env.POSTHORN_DNS_SERVERS ?? null,
     role: env.POSTHORN_ROLE,
     production,
     logLevel: env.POSTHORN_LOG_LEVEL,

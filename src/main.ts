@@ -145,6 +145,7 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
       keyring,
       targetPolicy,
       proxyUrl: config.proxyUrl,
+      dnsServers: config.dnsServers,
       userAgent: USER_AGENT,
     });
     stops.push(() => sender.close());

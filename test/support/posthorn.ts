@@ -66,6 +66,7 @@ export class TestBed {
       encryptionKey: ENCRYPTION_KEY,
       oldEncryptionKeys: [],
       proxyUrl: null,
+      dnsServers: null,
       allowedNetworks: ['127.0.0.0/8'],
       allowedHosts: [],
       deniedPorts: null,

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { useNameServer } from './support/name-server.ts';
+import { until, useTestBed } from './support/posthorn.ts';
+import { useReceiver } from './support/receiver.ts';
+
+const names = useNameServer();
+const bed = useTestBed({ role: 'api', allowedNetworks: ['127.0.0.1/32'] });
+const receiver = useReceiver();
+
+const urlOf = (host: string) => `http://${host}:${new URL(receiver.url()).port}/`;
+
+async function publishTo(type: string, count: number): Promise<string[]> {
+  const published = await Promise.all(Array.from({ length: count }, () => bed.publish({ type })));
+  return published.flatMap(({ deliveryIds }) => deliveryIds);
+}
+
+describe('endpoints whose name server never answers', () => {
+  it('delay no endpoint of another name, and their attempts fail as DNS after the limit of a look-up', async () => {
+    names.answer = ({ name }) => (name.startsWith('silent') ? 'never' : { addresses: ['127.0.0.1'], ttl: 0 });
+    await bed.startProcess({ role: 'worker', dnsServers: [names.address] });
+    const policy = { retryPolicy: { maxRetries: 0 }, timeoutMs: 60_000 };
+    for (let index = 0; index < 6; index += 1) {
+      await bed.createEndpoint({ url: urlOf(`silent-${index}.example.com`), eventTypes: ['silent'], ...policy });
+    }
+    await bed.createEndpoint({ url: urlOf('healthy.example.com'), eventTypes: ['healthy'], ...policy });
+    const silent = await publishTo('silent', 10);
+    await until(() => names.questions.filter(({ name }) => name.startsWith('silent')).length >= 12, 'all look-ups');
+    // The thread pool has nothing to do with them: files, cryptography and the name of the database are free.
+    expect(process.getActiveResourcesInfo()).not.toContain('GetAddrInfoReqWrap');
+    for (const id of await publishTo('healthy', 100)) await bed.waitForStatus(id, 'DELIVERED');
+    const statuses = await Promise.all(silent.map(async (id) => (await bed.readDelivery(id)).status));
+    expect(new Set(statuses)).toEqual(new Set(['PENDING']));
+    const failed = await bed.waitForStatus(silent[0] as string, 'FAILED');
+    expect(failed.attempts[0]?.error).toEqual({
+      code: 'DNS',
+      message: expect.stringContaining('its name server did not answer in time'),
+    });
+  }, 60_000);
+});
