@@ -17,11 +17,12 @@ import * as inputs from '../src/graphql/input-limits.ts';
 import { PAGE_SIZE_MAX } from '../src/graphql/pages.ts';
 import { PROCESS_OUTPUT_BYTES_MAX, STALLED_MS_MAX } from '../src/http/connections.ts';
 import { BURST_SECONDS, UNKNOWN_BURST, UNKNOWN_PER_SECOND } from '../src/http/gate.ts';
+import { SUBSCRIPTION_REQUEST_BYTES_MAX } from '../src/http/graphql-handler.ts';
 import { ERRORS_MAX, MESSAGE_CHARS_MAX } from '../src/http/present-errors.ts';
 import { REQUEST_BYTES_MAX } from '../src/http/request-faults.ts';
 import { JSON_KEYS_MAX, JSON_NESTING_MAX, JSON_PART_VALUES_MAX, JSON_VALUES_MAX } from '../src/http/request-json.ts';
 import { CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADERS_MAX, HEADERS_TIMEOUT_MS } from '../src/http/server.ts';
-import { SUBSCRIPTION_CHARS_PER_KEY_MAX } from '../src/http/sessions.ts';
+import { SUBSCRIPTION_BYTES_PER_KEY_MAX } from '../src/http/sessions.ts';
 import * as flow from '../src/http/socket-flow.ts';
 import * as messages from '../src/http/socket-messages.ts';
 import {
@@ -56,6 +57,7 @@ const LIMITS: [what: string, number: number | null, setting?: string][] = [
   ['directives', cost.DIRECTIVES_MAX],
   ['`__schema`', cost.INTROSPECTIONS_MAX],
   ['characters of a subscription', cost.SUBSCRIPTION_CHARS_MAX],
+  ['bytes of a request that subscribes', SUBSCRIPTION_REQUEST_BYTES_MAX],
   ['complexity', config.complexityMax, 'POSTHORN_MAX_COMPLEXITY'],
   ['milliseconds until it is answered', config.operationTimeoutMs, 'POSTHORN_OPERATION_TIMEOUT_MS'],
   ['operations of a request', 1],
@@ -111,7 +113,7 @@ const LIMITS: [what: string, number: number | null, setting?: string][] = [
   ['requests a second without a good key', UNKNOWN_PER_SECOND],
   ['WebSockets and SSE streams', config.connectionsPerKeyMax, 'POSTHORN_CONNECTIONS_PER_KEY'],
   ['subscriptions of one API key', config.subscriptionsPerKeyMax, 'POSTHORN_SUBSCRIPTIONS_PER_KEY'],
-  ['characters of those subscriptions', SUBSCRIPTION_CHARS_PER_KEY_MAX],
+  ['bytes of the requests of those subscriptions', SUBSCRIPTION_BYTES_PER_KEY_MAX],
   ['connections to a process', CONNECTIONS_MAX],
   ['events that wait', PENDING_EVENTS_MAX],
 ];

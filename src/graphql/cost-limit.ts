@@ -50,6 +50,8 @@ const EXCESSES = {
     `${asked} times __schema or __type, where ${max} are allowed. Ask for the schema once.`,
   subscription: (asked: number, max: number) =>
     `${asked} characters with its variables, where a subscription may have ${max}. Leave out what it does not need.`,
+  subscriptionRequest: (asked: number, max: number) =>
+    `${asked} bytes in its request, where a subscription may have ${max}. Omit extensions, and what it does not need.`,
   complexity: (asked: number, max: number) => `complexity ${asked}, where ${max} is allowed. Ask for smaller pages.`,
 };
 
@@ -77,15 +79,14 @@ export function parseWithinLimits(text: string | Source): DocumentNode {
   return document;
 }
 
-/** @returns the characters that a subscription keeps, of its document and its variables as JSON. @throws {CostLimitError} */
-export function checkSubscriptionSize(document: DocumentNode, variables: unknown): number {
+/** @throws {CostLimitError} */
+export function checkSubscriptionSize(document: DocumentNode, variables: unknown): void {
   const textChars = document.loc?.source.body.length ?? 0;
   const max = { values: SUBSCRIPTION_CHARS_MAX, chars: SUBSCRIPTION_CHARS_MAX };
   const size = measureJsonValue(variables ?? {}, max);
   const isLarge = size.values > max.values || size.chars > max.chars;
   const chars = textChars + (isLarge ? size.values + size.chars : JSON.stringify(variables ?? {}).length);
   if (chars > SUBSCRIPTION_CHARS_MAX) throw new CostLimitError('subscription', chars, SUBSCRIPTION_CHARS_MAX);
-  return chars;
 }
 
 const OPENING = new Set<string>([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);

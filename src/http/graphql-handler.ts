@@ -6,7 +6,7 @@ import type { Caller } from '../access/caller.ts';
 import { RequestError } from '../errors.ts';
 import { checkInputs } from '../graphql/check-inputs.ts';
 import type { Context, Services } from '../graphql/context.ts';
-import { checkSubscriptionSize } from '../graphql/cost-limit.ts';
+import { CostLimitError, checkSubscriptionSize } from '../graphql/cost-limit.ts';
 import { makeEventSummaryLoader } from '../graphql/event-summary.ts';
 import { schema } from '../graphql/schema.ts';
 import { subscribe } from '../graphql/subscribe.ts';
@@ -24,9 +24,20 @@ import type { Sessions } from './sessions.ts';
 
 export const GRAPHQL_PATH = '/graphql';
 
+/**
+ * Bytes of a request that subscribes: as many as its document and variables can have when every character is escaped, and some
+ * more. Extensions and white space count here.
+ */
+export const SUBSCRIPTION_REQUEST_BYTES_MAX = 131_072;
+
+const makeSizeError = (bytes: number) =>
+  new CostLimitError('subscriptionRequest', bytes, SUBSCRIPTION_REQUEST_BYTES_MAX);
+
 /** What the server knows of a request before GraphQL begins. */
 export interface ServerContext {
   requestId: string;
+  /** Bytes of the request's body, of its URL for GET, or of the message of a WebSocket: a subscription keeps them. */
+  requestBytes: number;
   /** Set once the key was checked. */
   caller?: Caller;
   /** Cursor behind which a stream of server-sent events goes on. */
@@ -154,9 +165,11 @@ function share(sessions: Sessions, { operationTimeoutMs, introspection }: Operat
   const subscribeCounted = async (args: ExecutionArgs) => {
     let release = () => {};
     try {
-      const chars = checkSubscriptionSize(args.document, args.variableValues);
+      checkSubscriptionSize(args.document, args.variableValues);
+      const { caller, requestBytes } = args.contextValue as Context & ServerContext;
+      if (requestBytes > SUBSCRIPTION_REQUEST_BYTES_MAX) throw makeSizeError(requestBytes);
       checkInputs(args);
-      release = sessions.addSubscription((args.contextValue as Context).caller, chars);
+      release = sessions.addSubscription(caller, requestBytes);
       const result = await runInTime({
         timeoutMs: operationTimeoutMs,
         run: () => subscribe({ ...args, hideSuggestions: !introspection }, release),

@@ -26,6 +26,8 @@ export interface ConnectionExtra {
   /** Operations that have not ended, and the bytes of their messages. */
   operations: number;
   operationBytes: number;
+  /** Bytes of the message that is being handed to graphql-ws. */
+  messageBytes: number;
   /** Results that are about to be sent, by the ID of their operation. */
   outgoing: Map<string, ExecutionResult>;
 }
@@ -51,7 +53,7 @@ export function openGraphqlSocket(server: Server<ConnectionExtra>, socket: WebSo
       extra.isAcknowledged = true;
       release();
     },
-    ...{ operations: 0, operationBytes: 0, outgoing: new Map() },
+    ...{ operations: 0, operationBytes: 0, messageBytes: 0, outgoing: new Map() },
   };
   const stopPinging = keepAlive(socket, flow);
   socket.on('error', ({ message }) =>
@@ -88,7 +90,8 @@ const toGraphqlSocket = (extra: ConnectionExtra, flow: SocketFlow, lines: Repeat
       if (typeof message === 'string') return refuse(extra, message);
       if (message.type === 'ping') return void answerPing(message, extra, flow);
       const end = countOperation(extra, message, (data as Buffer).length);
-      // graphql-ws reads a parsed message as well.
+      extra.messageBytes = (data as Buffer).length;
+      // graphql-ws reads a parsed message as well, and calls the hook of a subscribe at once.
       receive(message as unknown as string)
         .catch((error: Error) => {
           lines.write('error', error.message, { error: error.message, stack: error.stack }, 'websocket.message_failed');

@@ -73,7 +73,9 @@ function serveGraphql(
   const fault = findRequestFault(request);
   if (fault) return refuse(request, response, fault);
   if (request.headers.accept?.includes('text/event-stream')) onFeed(response);
-  void handler(request, response, { requestId: String(response.getHeader(REQUEST_ID_HEADER)) });
+  const requestBytes =
+    request.method === 'GET' ? (request.url ?? '').length : Number(request.headers['content-length']);
+  void handler(request, response, { requestId: String(response.getHeader(REQUEST_ID_HEADER)), requestBytes });
 }
 
 /** Proxies do not forward `Upgrade` and `Connection` by themselves, but forward the other headers of a handshake. */

@@ -6,8 +6,8 @@ import type { Log } from '../log.ts';
 /** How often the keys of open connections are looked up. */
 const CHECK_MS = 1_000;
 const RETRY_AFTER_MS = 10_000;
-/** Characters of all subscriptions of one key on this process, with their variables as JSON. */
-export const SUBSCRIPTION_CHARS_PER_KEY_MAX = 16_777_216;
+/** Bytes of the requests with which one key opened its subscriptions on this process. */
+export const SUBSCRIPTION_BYTES_PER_KEY_MAX = 16_777_216;
 
 export interface SessionLimits {
   /** WebSockets and SSE streams that one key may have open on this process. */
@@ -33,7 +33,7 @@ export class Sessions {
   readonly #sessions = new Set<Session>();
   readonly #connections = new Map<string, number>();
   readonly #subscriptions = new Map<string, number>();
-  readonly #subscriptionChars = new Map<string, number>();
+  readonly #subscriptionBytes = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #isChecking = false;
 
@@ -68,19 +68,19 @@ export class Sessions {
   /**
    * Counts a subscription.
    *
-   * @param chars of its document and variables, which it keeps
+   * @param bytes of its request, which it keeps
    * @returns what is to be called when it ends
    * @throws as {@link open}
    */
-  addSubscription(caller: Caller, chars: number): () => void {
+  addSubscription(caller: Caller, bytes: number): () => void {
     const { subscriptionsPerKeyMax } = this.#options;
     const release = take(this.#subscriptions, caller, { max: subscriptionsPerKeyMax, what: 'subscriptions' });
     try {
-      const limit = { max: SUBSCRIPTION_CHARS_PER_KEY_MAX, what: 'characters of subscriptions', amount: chars };
-      const releaseChars = take(this.#subscriptionChars, caller, limit);
+      const limit = { max: SUBSCRIPTION_BYTES_PER_KEY_MAX, what: 'bytes of subscriptions', amount: bytes };
+      const releaseBytes = take(this.#subscriptionBytes, caller, limit);
       return () => {
         release();
-        releaseChars();
+        releaseBytes();
       };
     } catch (error) {
       release();

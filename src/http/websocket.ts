@@ -96,12 +96,13 @@ function makeProtocol(options: WebsocketOptions): ServerOptions<Record<string, u
     connectionInitWaitTimeout: INIT_MS_MAX,
     onConnect: (connection) => connect(connection, options),
     onSubscribe: async ({ extra }, _, payload) => {
+      const server = { requestId: requestIdOf(extra.request), requestBytes: extra.messageBytes };
       try {
         checkOperations(extra);
         const caller = await authenticate(extra, options);
         // Nothing reads them, and a subscription would keep them.
         Object.assign(payload, { extensions: undefined });
-        return await prepare(handler, payload, { requestId: requestIdOf(extra.request), caller });
+        return await prepare(handler, payload, { ...server, caller });
       } catch (error) {
         return [toGraphqlError(error)];
       }
