@@ -11,6 +11,7 @@ import { Retention } from './deliver/retention.ts';
 import { Scheduler } from './deliver/scheduler.ts';
 import { Sender } from './deliver/sender.ts';
 import { StatsKeeper } from './deliver/stats-keeper.ts';
+import { StrandedSweep } from './deliver/stranded-sweep.ts';
 import { makeTargetPolicy } from './domain/target-policy.ts';
 import { Endpoints } from './endpoints/endpoints.ts';
 import type { Services } from './graphql/context.ts';
@@ -158,6 +159,7 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
       new Scheduler({ ...deliveries, log }),
       new Retention({ pool, log, retentionDays: config.retentionDays }),
       new StatsKeeper({ pool, log }),
+      new StrandedSweep({ ...deliveries, log }),
       new Announcer({ ...deliveries, log }),
     ];
     let stopping: Promise<void> | undefined;

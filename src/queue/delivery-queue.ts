@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { ClientBase, CustomTypesConfig, Pool } from 'pg';
 import { PgBoss } from 'pg-boss';
 import type { Log } from '../log.ts';
@@ -29,6 +30,18 @@ const ANALYZE_INTERVAL_MS = 10_000;
 const ANALYZE_CHANGES_MIN = 1_000;
 /** How often that is looked at: Postgres counts changes a second late. */
 const STALE_CHECK_INTERVAL_MS = 1_000;
+
+/** Of jobs `j`: a worker has it, or the next free one is given it. */
+const IS_ALIVE = `(j.state = 'active' or j.state < 'active' and not j.blocked and j.start_after < now() + interval '1 minute')`;
+
+/**
+ * A job's ID follows from the delivery and its version, so that the job of a delivery is found by its key, and added once
+ * however often it is tried.
+ */
+export function toJobId({ deliveryId, plan }: DeliveryJobData): string {
+  const tail = (Number.parseInt(deliveryId.slice(-8), 16) ^ plan) >>> 0;
+  return deliveryId.slice(0, -8) + tail.toString(16).padStart(8, '0');
+}
 
 /** What a job says: which delivery, and under which plan it was queued. */
 export interface DeliveryJobData {
@@ -87,6 +100,10 @@ export class DeliveryQueue {
   async start(): Promise<void> {
     await this.#createSchema();
     await this.#boss.start();
+    if (!(await this.recreateIfMissing())) await this.#createQueue();
+  }
+
+  async #createQueue() {
     await this.#boss.createQueue(QUEUE, {
       partition: true,
       retryLimit: RETRY_LIMIT,
@@ -96,6 +113,72 @@ export class DeliveryQueue {
       heartbeatSeconds: HEARTBEAT_SECONDS,
     });
     await this.#tuneVacuum();
+  }
+
+  /**
+   * Creates the queue if it or its table is missing. The jobs are gone then: every queued delivery needs a new one.
+   *
+   * @returns whether it was missing
+   */
+  async recreateIfMissing(): Promise<boolean> {
+    const { hasRow, hasTable } = await this.#findParts();
+    if (hasRow && hasTable) return false;
+    // pg-boss creates both, or neither if there is a row. The lock lets one process drop what is left.
+    if (hasRow !== hasTable)
+      await this.#pool.query(`do $$ begin
+        perform pg_advisory_xact_lock(hashtextextended('${this.#partition}', 0));
+        if (to_regclass('${this.#partition}') is null) = exists (select from ${this.#schema}.queue where name = '${QUEUE}') then
+          drop table if exists ${this.#partition};
+          delete from ${this.#schema}.queue where name = '${QUEUE}';
+        end if; end $$`);
+    await this.#createQueue();
+    return true;
+  }
+
+  /** Table of the queue's jobs, as pg-boss names it. */
+  get #partition(): string {
+    return `${this.#schema}.j${createHash('sha224').update(QUEUE).digest('hex')}`;
+  }
+
+  async #findParts(): Promise<{ hasRow: boolean; hasTable: boolean }> {
+    const { rows } = await this.#pool.query(
+      `select exists (select from ${this.#schema}.queue where name = $1) as "hasRow", to_regclass($2) is not null as "hasTable"`,
+      [QUEUE, this.#partition],
+    );
+    return rows[0];
+  }
+
+  /**
+   * Finds deliveries that no job stands for that a worker has or will be given: it was deleted, canceled, completed or
+   * failed, or begins in the future because the clock of the database was ahead.
+   */
+  async findJobless(deliveries: DeliveryJobData[]): Promise<DeliveryJobData[]> {
+    if (deliveries.length === 0) return [];
+    const { rows } = await this.#pool.query({
+      name: 'find-jobless',
+      text: `select i.place from unnest($1::uuid[]) with ordinality as i(id, place)
+        where not exists (select from ${this.#partition} j where j.name = '${QUEUE}' and j.id = i.id and ${IS_ALIVE})`,
+      values: [deliveries.map(toJobId)],
+    });
+    const jobless = rows.map(({ place }) => deliveries[Number(place) - 1] as DeliveryJobData);
+    if (jobless.length === 0) return [];
+    // Jobs of version 0.1.0 have random IDs. Reads all jobs, but only if something is wrong.
+    const { rows: found } = await this.#pool.query({
+      text: `select distinct j.data ->> 'deliveryId' as id from ${this.#partition} j
+        where j.name = '${QUEUE}' and j.data ->> 'deliveryId' = any($1::text[]) and ${IS_ALIVE}`,
+      values: [jobless.map(({ deliveryId }) => deliveryId)],
+    });
+    const known = new Set(found.map(({ id }) => id));
+    return jobless.filter(({ deliveryId }) => !known.has(deliveryId));
+  }
+
+  /** Adds jobs in place of those that no worker will be given, within a transaction. */
+  async replace(client: ClientBase, deliveries: DeliveryJobData[]): Promise<void> {
+    await client.query(
+      `delete from ${this.#partition} j where j.name = '${QUEUE}' and j.id = any($1::uuid[]) and not (${IS_ALIVE})`,
+      [deliveries.map(toJobId)],
+    );
+    await this.add(client, deliveries);
   }
 
   /** Asks first: Postgres refuses `if not exists` to a role that may not create schemas, even if the schema exists. */
@@ -131,7 +214,7 @@ export class DeliveryQueue {
     };
     const done = this.#boss.insert(
       QUEUE,
-      jobs.map((data) => ({ data })),
+      jobs.map((data) => ({ id: toJobId(data), data })),
       { db },
     );
     await Promise.race([sent, done]);
