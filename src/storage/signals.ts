@@ -120,7 +120,7 @@ export class Signals {
     this.#client = client;
     try {
       await client.connect();
-      for (const channel of this.#signals.keys()) await client.query(`listen "${channel}"`);
+      for (const channel of this.#signals.keys()) await client.query(`listen ${quoteIfNeeded(channel)}`);
       this.#listening = client;
       for (const signal of SIGNALS) this.#wake(signal);
     } catch (error) {
@@ -135,7 +135,7 @@ export class Signals {
     if (!client || client !== this.#listening) return;
     try {
       // Changes nothing where it listens already.
-      for (const channel of this.#signals.keys()) await client.query(`listen "${channel}"`);
+      for (const channel of this.#signals.keys()) await client.query(`listen ${quoteIfNeeded(channel)}`);
     } catch (error) {
       this.#options.log.warn({ error: (error as Error).message }, 'signals.connection_silent');
       this.#reconnect(client, RECONNECT_MS_MIN);
@@ -150,3 +150,6 @@ export class Signals {
     this.#reconnectTimer = setTimeout(() => void this.#connect(waitMs), waitMs);
   }
 }
+
+/** The name as Postgres reads it: without quotation marks, it folds upper-case letters. */
+const quoteIfNeeded = (name: string) => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`);
