@@ -24,8 +24,8 @@ export class Statements {
       const text = (typeof query === 'string' ? query : query?.text) ?? '';
       watch.#texts?.push(text);
       const waiting = watch.#before?.(text);
-      const isPromised = typeof args.at(-1) !== 'function';
-      if (waiting && isPromised) return waiting.then(() => original.apply(this, args));
+      // Callers that pass a callback take no promise.
+      if (waiting) return waiting.then(() => original.apply(this, args));
       return original.apply(this, args);
     };
   }
