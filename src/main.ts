@@ -164,6 +164,7 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
     ];
     let stopping: Promise<void> | undefined;
     const drain = async () => {
+      recorder.stop();
       const stopped = Promise.all(parts.map((part) => part.stop())).then(() => true);
       hasFinished = await endsWithin(stopped, drainMs);
       if (!hasFinished) courier.abandon();

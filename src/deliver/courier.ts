@@ -36,8 +36,13 @@ export class Courier {
     this.#isAbandoned = true;
   }
 
-  /** Makes an attempt and writes its outcome. */
-  async attempt(delivery: OutgoingDelivery, claim: JobClaim | null): Promise<void> {
+  /**
+   * Makes an attempt and writes its outcome.
+   *
+   * @param onSetAside called if the attempt is over, and its outcome can't be written for now
+   * @throws if it can't be written, and the delivery has to be attempted again
+   */
+  async attempt(delivery: OutgoingDelivery, claim: JobClaim | null, onSetAside?: () => void): Promise<void> {
     const { sender, recorder } = this.#options;
     const result = await sender.send(delivery);
     if (this.#isAbandoned) return;
@@ -48,6 +53,7 @@ export class Courier {
       claim,
       transition: step,
       disableReason: result.isGone ? GONE_REASON : null,
+      onSetAside,
     });
     this.#log(delivery, { result, status: step.next.status, saved });
   }

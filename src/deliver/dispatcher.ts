@@ -129,9 +129,17 @@ export class Dispatcher {
     this.#heldBytes += bytes;
   }
 
-  #forget({ id }: JobClaim) {
-    this.#heldBytes -= this.#claims.get(id)?.bytes ?? 0;
-    this.#claims.delete(id);
+  #forget(claim: JobClaim) {
+    this.#unload(claim);
+    this.#claims.delete(claim.id);
+  }
+
+  /** The body of a job's delivery is no longer needed. */
+  #unload({ id }: JobClaim) {
+    const held = this.#claims.get(id);
+    if (!held) return;
+    this.#heldBytes -= held.bytes;
+    held.bytes = 0;
   }
 
   /** @returns in the order of the IDs; undefined where there is none */
@@ -157,29 +165,45 @@ export class Dispatcher {
   }
 
   #go(job: DeliveryJob, delivery: OutgoingDelivery | undefined) {
-    const work = () => this.#decide(job, delivery);
+    const work = (release?: () => void) => this.#decide(job, delivery, release);
     this.#hold(job, delivery ? this.#inTurn(delivery.endpointId, work) : work());
   }
 
   /** Makes the attempt, or ends the job where it is stale, or puts the delivery where its endpoint has it now. */
-  #decide(job: DeliveryJob, delivery: OutgoingDelivery | undefined): Promise<void> {
+  #decide(job: DeliveryJob, delivery: OutgoingDelivery | undefined, release?: () => void): Promise<void> {
     const { courier } = this.#options;
     if (!delivery || !isCurrent(job, delivery)) return courier.drop(job);
     if (!this.#mayGo(job, delivery)) return courier.requeue(delivery, job.claim, belongsInLane(delivery));
-    return courier.attempt(delivery, job.claim);
+    return courier.attempt(delivery, job.claim, () => {
+      this.#unload(job.claim);
+      release?.();
+    });
   }
 
-  /** Counts work as in flight to an endpoint, and lets the next one go when it ends. */
-  async #inTurn(endpointId: string, work: () => Promise<void>) {
+  /**
+   * Counts work as in flight to an endpoint, and lets the next one go when it ends.
+   *
+   * @param work may release its turn before it ends
+   */
+  async #inTurn(endpointId: string, work: (release: () => void) => Promise<void>) {
     this.#inFlight.set(endpointId, (this.#inFlight.get(endpointId) ?? 0) + 1);
+    let hasTurn = true;
+    const release = () => {
+      if (hasTurn) this.#endTurn(endpointId);
+      hasTurn = false;
+    };
     try {
-      await work();
+      await work(release);
     } finally {
-      const left = (this.#inFlight.get(endpointId) ?? 1) - 1;
-      if (left === 0) this.#inFlight.delete(endpointId);
-      else this.#inFlight.set(endpointId, left);
-      this.#sendNextTo(endpointId);
+      release();
     }
+  }
+
+  #endTurn(endpointId: string) {
+    const left = (this.#inFlight.get(endpointId) ?? 1) - 1;
+    if (left === 0) this.#inFlight.delete(endpointId);
+    else this.#inFlight.set(endpointId, left);
+    this.#sendNextTo(endpointId);
   }
 
   /** What has waited may have been canceled, or overtaken by another plan, so it is read anew. */
@@ -188,7 +212,8 @@ export class Dispatcher {
     const index = this.#waiting.findIndex(({ delivery }) => delivery.endpointId === endpointId);
     const next = index < 0 ? undefined : this.#waiting.splice(index, 1)[0];
     if (!next) return;
-    const work = async () => this.#decide(next.job, await this.#reload.load(next.job.deliveryId));
+    const work = async (release: () => void) =>
+      this.#decide(next.job, await this.#reload.load(next.job.deliveryId), release);
     this.#hold(next.job, this.#inTurn(endpointId, work));
   }
 

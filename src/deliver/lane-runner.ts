@@ -51,6 +51,8 @@ export interface LaneRunnerOptions {
 interface Lane {
   endpointId: string;
   inFlight: Map<string, Promise<void>>;
+  /** Deliveries whose attempt is over, and whose outcome can't be written for now. */
+  setAside: Set<string>;
   /** When the rate limit lets the next attempt begin, in ms since the epoch. */
   nextSlotAt: number;
   rateLimitPerSecond: number | null;
@@ -215,7 +217,7 @@ export class LaneRunner {
     const cap = lane.isBackedOff ? 1 : room;
     const limit = lane.mustSort ? LOAD_MAX : Math.min(cap - lane.inFlight.size, slotsOf(lane), LOAD_MAX);
     if (limit <= 0) return;
-    const except = [...lane.inFlight.keys()];
+    const except = [...lane.inFlight.keys(), ...lane.setAside];
     const deliveries = await this.#options.outgoing.loadLane({ endpointId: lane.endpointId, except, limit });
     if (deliveries.length > 0) await this.#take(lane, deliveries);
     else lane.hasWork = false;
@@ -259,19 +261,26 @@ export class LaneRunner {
   }
 
   #send(lane: Lane, delivery: OutgoingDelivery) {
+    const { id } = delivery;
+    const setAside = () => {
+      lane.inFlight.delete(id);
+      lane.setAside.add(id);
+    };
     const done = this.#options.courier
-      .attempt(delivery, null)
+      .attempt(delivery, null, setAside)
       .catch((error: Error) => this.#rest(lane, error))
       .finally(() => {
-        lane.inFlight.delete(delivery.id);
+        lane.inFlight.delete(id);
+        lane.setAside.delete(id);
       });
-    lane.inFlight.set(delivery.id, done);
+    lane.inFlight.set(id, done);
   }
 }
 
 const newLane = (row: HeldLane): Lane => ({
   endpointId: row.endpointId,
   inFlight: new Map(),
+  setAside: new Set(),
   nextSlotAt: row.nextSlotAt?.getTime() ?? 0,
   ...stateOf(row),
   restsUntil: 0,

@@ -10,6 +10,7 @@ import { lockDeliveries } from '../storage/lock-deliveries.ts';
 import { type SavedTransition, saveTransitions, type Transition } from '../storage/save-transitions.ts';
 import type { Signals } from '../storage/signals.ts';
 import { inTransaction, isFaultOfAll } from '../storage/transaction.ts';
+import { SetAsideOutcomes, type WaitingOutcome } from './set-aside-outcomes.ts';
 
 /** Entries of one transaction at the most. */
 const BATCH_MAX = 250;
@@ -17,6 +18,10 @@ const BATCH_MAX = 250;
 const FLUSHES_MAX = 2;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
+
+/** A statement that ran out of time, or out of patience for a lock, is tried so often with its batch. */
+const TIMEOUTS_MAX = 2;
+const TIMEOUT_CODES = new Set(['57014', '55P03']);
 
 /** What a worker has to write about a delivery that it took. Everything in it commits together. */
 export interface RecorderEntry {
@@ -29,6 +34,8 @@ export interface RecorderEntry {
   endpointId: string;
   /** Why the endpoint is disabled by this attempt, whatever came before; null: it is not. */
   disableReason: string | null;
+  /** Called if it cannot be written for now. It is tried again, which may take long. */
+  onSetAside?: (() => void) | undefined;
 }
 
 export interface RecorderOptions {
@@ -40,30 +47,44 @@ export interface RecorderOptions {
   disableAfterMs: number | null;
 }
 
-interface Waiting {
-  entry: RecorderEntry;
-  resolve: (saved: SavedTransition | null) => void;
-}
-
 /**
- * The way out: writes attempts, states, ends of jobs and changes of many deliveries in one transaction. While Postgres
- * can't be reached it goes on trying: an outcome that is known is not given up.
+ * Writes attempts, states, ends of jobs and changes of many deliveries in one transaction. If Postgres can't be reached, it
+ * tries again until it can: a known outcome is not given up. An outcome that can't be written is found by halving its batch,
+ * and set aside: it delays no other.
  */
 export class Recorder {
   readonly #options: RecorderOptions;
-  #waiting: Waiting[] = [];
+  readonly #setAside: SetAsideOutcomes;
+  #waiting: WaitingOutcome[] = [];
   #flushes = 0;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
+    this.#setAside = new SetAsideOutcomes({
+      log: options.log,
+      isFaultOfEntry,
+      write: async (entry) => {
+        const saved = await this.#saveAll([entry]);
+        this.#announce(saved);
+        return saved.get(entry.deliveryId) ?? null;
+      },
+    });
   }
 
-  /** @returns once committed: what was saved of the transition; null where there was none */
+  /**
+   * @returns once committed: what was saved of the transition; null where there was none
+   * @throws if it can't be written when the process stops, or too many can't: the delivery has to be attempted again
+   */
   record(entry: RecorderEntry): Promise<SavedTransition | null> {
-    return new Promise((resolve) => {
-      this.#waiting.push({ entry, resolve });
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ entry, resolve, reject });
       if (this.#waiting.length === 1) setImmediate(() => this.#startFlushes());
     });
+  }
+
+  /** Waits no longer for outcomes that can't be written. */
+  stop(): void {
+    this.#setAside.stop();
   }
 
   #startFlushes() {
@@ -77,9 +98,9 @@ export class Recorder {
   }
 
   /** A delivery stands in a batch once: two outcomes of one delivery must see each other's effect. */
-  #takeBatch(): Waiting[] {
-    const batch = new Map<string, Waiting>();
-    const rest: Waiting[] = [];
+  #takeBatch(): WaitingOutcome[] {
+    const batch = new Map<string, WaitingOutcome>();
+    const rest: WaitingOutcome[] = [];
     for (const waiting of this.#waiting) {
       const isTaken = batch.size < BATCH_MAX && !batch.has(waiting.entry.deliveryId);
       if (isTaken) batch.set(waiting.entry.deliveryId, waiting);
@@ -89,30 +110,45 @@ export class Recorder {
     return [...batch.values()];
   }
 
-  async #flush(batch: Waiting[]): Promise<void> {
-    const entries = batch.map((waiting) => waiting.entry);
-    const saved = await this.#saveUntilDone(entries);
-    if (saved === null) {
-      // One that can't be written must hold up neither those that came with it nor those that come after it.
-      for (const one of batch) void this.#flush([one]);
+  /** Writes all that can be written, and sets the rest aside. */
+  async #flush(batch: WaitingOutcome[]): Promise<void> {
+    const error = await this.#write(batch);
+    if (error === null) return;
+    // One of them may wait for a lock. To find out which would take that time again and again, so each is tried alone.
+    if (isTimeout(error) || batch.length === 1) {
+      for (const one of batch) this.#setAside.add(one, error);
       return;
     }
-    for (const { entry, resolve } of batch) resolve(saved.get(entry.deliveryId) ?? null);
-    if (saved.size > 0) this.#options.signals.send('posthorn_changes');
+    const middle = batch.length >> 1;
+    await this.#flush(batch.slice(0, middle));
+    await this.#flush(batch.slice(middle));
   }
 
-  /** @returns null where some entry is at fault, and there are others beside it */
-  async #saveUntilDone(entries: RecorderEntry[]): Promise<Map<string, SavedTransition> | null> {
+  /** @returns why some of them can't be written; null: all are */
+  async #write(batch: WaitingOutcome[]): Promise<unknown> {
+    const entries = batch.map(({ entry }) => entry);
+    let timeouts = 0;
     for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
       try {
-        return await inTransaction(this.#options.pool, (client) => this.#save(client, entries));
+        const saved = await this.#saveAll(entries);
+        for (const { entry, resolve } of batch) resolve(saved.get(entry.deliveryId) ?? null);
+        this.#announce(saved);
+        return null;
       } catch (error) {
-        const { log } = this.#options;
-        log.error({ error: (error as Error).message, entries: entries.length, retryInMs: waitMs }, 'recorder.failed');
-        if (!isFaultOfAll(error) && entries.length > 1) return null;
+        if (isTimeout(error)) timeouts += 1;
+        if (!isFaultOfAll(error) || timeouts >= TIMEOUTS_MAX) return error;
+        const { message } = error as Error;
+        this.#options.log.error({ error: message, entries: entries.length, retryInMs: waitMs }, 'recorder.failed');
         await sleep(waitMs);
       }
     }
+  }
+
+  #saveAll = (entries: RecorderEntry[]): Promise<Map<string, SavedTransition>> =>
+    inTransaction(this.#options.pool, (client) => this.#save(client, entries));
+
+  #announce(saved: Map<string, SavedTransition>) {
+    if (saved.size > 0) this.#options.signals.send('posthorn_changes');
   }
 
   async #save(client: ClientBase, entries: RecorderEntry[]): Promise<Map<string, SavedTransition>> {
@@ -147,6 +183,13 @@ export class Recorder {
     return [...atOnce, ...atLast];
   }
 }
+
+const codeOf = (error: unknown): string => String((error as { code?: unknown }).code ?? '');
+
+const isTimeout = (error: unknown): boolean => TIMEOUT_CODES.has(codeOf(error));
+
+/** Whether another form of the entry may help. Not after a deadlock (class 40), nor if the database is away or busy. */
+const isFaultOfEntry = (error: unknown): boolean => !isFaultOfAll(error) && !codeOf(error).startsWith('40');
 
 /** What the attempts of a batch brought, by endpoint and its address. */
 function countAttempts(entries: RecorderEntry[]): AttemptCounts[] {

@@ -27,10 +27,13 @@ export const inTransaction = <T>(pool: Pool, work: (client: PoolClient) => Promi
  * 55P03 (lock not available). Without an SQLSTATE, it is a fault of the socket.
  */
 const CODE_OF_ALL = /^(08|53|57|55P03)/;
-const SQLSTATE = /^[0-9A-Z]{5}$/;
+/** With a digit, which sets it apart from codes of the system such as EPIPE. */
+const SQLSTATE = /^(?=.*\d)[0-9A-Z]{5}$/;
 
 /** Whether work failed for the state of the database, and not for what it wanted to write. */
 export function isFaultOfAll(error: unknown): boolean {
+  // A value that can't even be sent, for example a date that does not exist.
+  if (error instanceof TypeError || error instanceof RangeError) return false;
   const { code = '' } = error as { code?: string };
   return !SQLSTATE.test(code) || CODE_OF_ALL.test(code);
 }

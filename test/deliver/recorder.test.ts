@@ -71,28 +71,114 @@ it('an outcome whose commit went through and whose answer got lost is on record 
   expect(await countAttempts(delivery.id)).toEqual([{ status: 'DELIVERED', attempt_count: 1, made: 1 }]);
 });
 
-it('an outcome that can not be written does not hold up those that came with it', async () => {
-  const bad = succeed(await publishAndLoad());
-  const attempt = { ...bad.transition?.attempt, status: 'NEITHER' };
-  const good = await publishAndLoad();
-  const other = await publishAndLoad();
+/** Makes the database refuse what it is told to, until the function returned is called. */
+async function refuse(table: string, condition: string, work = "raise exception 'refused by a test'") {
+  await bed.database.query(`create function refuse() returns trigger language plpgsql as $$
+    begin if ${condition} then ${work}; end if; return new; end $$`);
+  await bed.database.query(
+    `create trigger refuse before insert or update on ${table} for each row execute function refuse()`,
+  );
+  return () => bed.database.query('drop function refuse cascade');
+}
+
+const OK = [{ status: 'DELIVERED', attempt_count: 1, made: 1 }];
+
+const readAttempt = (id: string) =>
+  bed.database.query(
+    'select response_body, response_headers, duration_ms from delivery_attempts where delivery_id = $1',
+    [id],
+  );
+
+it('an outcome that can not be written delays neither those that came with it nor those that come after it', async () => {
   const recorder = makeRecorder(pool);
-  let isRefused = true;
-  // All at once, so that they share a transaction.
-  recorder
-    .record({ ...bad, transition: { ...bad.transition, attempt } as unknown as RecorderEntry['transition'] })
-    .then(() => {
-      isRefused = false;
-    });
-  await Promise.all([recorder.record(succeed(good)), recorder.record(succeed(other))]);
-  for (const { id } of [good, other]) {
-    expect(await countAttempts(id)).toEqual([{ status: 'DELIVERED', attempt_count: 1, made: 1 }]);
-  }
-  expect(isRefused).toBe(true);
-  // Once it can be written it is: whoever waits for it is answered.
-  attempt.status = 'SUCCEEDED';
-  await expect.poll(() => isRefused, { timeout: 10_000 }).toBe(false);
+  const bad = await Promise.all([publishAndLoad(), publishAndLoad(), publishAndLoad()]);
+  const accept = await refuse('deliveries', `new.id = any('{${bad.map(({ id }) => id)}}')`);
+  const written: string[] = [];
+  const setAside = new Set<string>();
+  const waiting = bad.map((delivery) =>
+    recorder
+      .record({ ...succeed(delivery), onSetAside: () => setAside.add(delivery.id) })
+      .then(() => written.push(delivery.id)),
+  );
+  // All at once, so that they share a transaction; and later ones, while both places for transactions had one that is refused.
+  const good = await Promise.all(Array.from({ length: 5 }, () => publishAndLoad()));
+  await Promise.all(good.slice(0, 2).map((delivery) => recorder.record(succeed(delivery))));
+  for (const delivery of good.slice(2)) await recorder.record(succeed(delivery));
+  for (const { id } of good) expect(await countAttempts(id)).toEqual(OK);
+  expect(written).toEqual([]);
+  expect(setAside).toEqual(new Set(bad.map(({ id }) => id)));
+  // Once they can be written they are: whoever waits for them is answered.
+  await accept();
+  await Promise.all(waiting);
+  for (const { id } of bad) expect(await countAttempts(id)).toEqual(OK);
+}, 30_000);
+
+it('an outcome with text that the database refuses is written with replaced characters, and says so', async () => {
+  const accept = await refuse(
+    'delivery_attempts',
+    "new.response_body ~ '[^ -~\n]' or new.response_headers::text ~ '[^ -~]'",
+  );
+  const [delivery, other] = [await publishAndLoad(), await publishAndLoad()];
+  const entry = succeed(delivery);
+  Object.assign(entry.transition?.attempt ?? {}, {
+    responseBody: 'gr\u00fc\u00dfe',
+    responseHeaders: { x: ['\u00fc', 'y'] },
+  });
+  const recorder = makeRecorder(pool);
+  await Promise.all([recorder.record(entry), recorder.record(succeed(other))]);
+  expect(await countAttempts(delivery.id)).toEqual(OK);
+  expect(await readAttempt(delivery.id)).toMatchObject([
+    {
+      response_body: '[Posthorn replaced characters that could not be stored.]\ngr??e',
+      response_headers: { x: ['?', 'y'] },
+    },
+  ]);
+  expect(await readAttempt(other.id)).toMatchObject([{ response_body: 'ok' }]);
+  await accept();
 });
+
+it.each([
+  ['a NUL in a header', { responseHeaders: { x: 'a\0b' } }, { response_headers: { x: 'a?b' } }],
+  ['half a surrogate pair in a header', { responseHeaders: { x: '\ud800' } }, { response_headers: { x: '?' } }],
+  ['a NUL in the body', { responseBody: 'a\0b' }, { response_body: expect.stringMatching(/a\?b$/) }],
+  ['a duration that is too large', { durationMs: 1e12 }, { duration_ms: 2_147_483_647 }],
+  ['a date that does not exist', { createdAt: new Date(Number.NaN) }, null],
+])('an outcome with %s delays no other', async (_, fault, stored) => {
+  const recorder = makeRecorder(pool);
+  const [bad, good] = [await publishAndLoad(), await publishAndLoad()];
+  const entry = succeed(bad);
+  Object.assign(entry.transition?.attempt ?? {}, fault);
+  const recorded = recorder.record(entry).catch((error: Error) => error);
+  await recorder.record(succeed(good));
+  expect(await countAttempts(good.id)).toEqual(OK);
+  if (stored === null) {
+    recorder.stop();
+    expect(await recorded).toBeInstanceOf(Error);
+    return;
+  }
+  await recorded;
+  expect(await readAttempt(bad.id)).toMatchObject([stored]);
+});
+
+it('an outcome that waits for a lock for too long delays no other', async () => {
+  const slow = new pg.Pool({ connectionString: bed.database.url, max: 5, options: '-c lock_timeout=200ms' });
+  const locker = await pool.connect();
+  try {
+    const [held, good] = [await publishAndLoad(), await publishAndLoad()];
+    await locker.query('begin');
+    await locker.query('select 1 from deliveries where id = $1 for update', [held.id]);
+    const recorder = makeRecorder(slow);
+    const waiting = recorder.record(succeed(held));
+    await recorder.record(succeed(good));
+    expect(await countAttempts(good.id)).toEqual(OK);
+    await locker.query('commit');
+    await waiting;
+    expect(await countAttempts(held.id)).toEqual(OK);
+  } finally {
+    locker.release();
+    await slow.end();
+  }
+}, 30_000);
 
 it('outcomes are written in order of their deliveries: whoever locks many in that order is not deadlocked', async () => {
   const [low, high] = [await publishAndLoad(), await publishAndLoad()];
