@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
 import { type MeasuredProcess, type Memory, startMeasured } from '../support/measured-process.ts';
@@ -121,6 +121,27 @@ describe('a WebSocket that reads nothing', () => {
     async (_, message) => {
       const attackers = await Promise.all(Array.from({ length: 5 }, () => openDeaf(tenant.key)));
       const chunk = message.length > 65_536 ? message : repeat(message, 65_536);
+      await Promise.all(attackers.map((socket) => flood(socket, chunk, 16 * MIB)));
+      await expectHeld();
+      for (const socket of sockets.splice(0)) socket.destroy();
+      await expectLevel();
+    },
+    60_000,
+  );
+});
+
+describe('a client of HTTP that reads nothing', () => {
+  it.each([
+    ['health checks', 'GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n'],
+    ['pages that do not exist', 'GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n'],
+    ['queries without a key', 'GET /graphql?query=%7B__typename%7D HTTP/1.1\r\nhost: x\r\n\r\n'],
+  ])(
+    'and sends requests for %s without end holds little memory, and gives it back',
+    async (_, request) => {
+      const chunk = repeat(Buffer.from(request), 65_536);
+      const { hostname, port } = new URL(posthorn.url);
+      const attackers = Array.from({ length: 5 }, () => connect(Number(port), hostname).pause());
+      sockets.push(...attackers);
       await Promise.all(attackers.map((socket) => flood(socket, chunk, 16 * MIB)));
       await expectHeld();
       for (const socket of sockets.splice(0)) socket.destroy();
