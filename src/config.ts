@@ -12,6 +12,10 @@ export interface Config {
   databaseUrl: string | null;
   /** The same database without a pooler in between; null: `databaseUrl` leads there itself. */
   directDatabaseUrl: string | null;
+  /** Longest time that a start waits for a database that can't be reached, or that lacks migrations. */
+  databaseWaitMs: number;
+  /** Whether a process applies missing migrations by itself, or leaves them to `npm run migrate`. */
+  migrates: boolean;
   /** Where the embedded Postgres and its keys live. */
   dataDir: string;
   host: string;
@@ -93,6 +97,8 @@ const TIMEOUT_MS_MIN = 100;
 const TIMEOUT_MS_MAX = 600_000;
 const REQUESTS_PER_SECOND_DEFAULT = 1_000;
 const REQUESTS_PER_SECOND_MAX = 1_000_000;
+const DATABASE_WAIT_MS_DEFAULT = 60_000;
+const DATABASE_WAIT_MS_MAX = 3_600_000;
 const TRUSTED_PROXIES_MAX = 10;
 
 const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128'];
@@ -222,6 +228,12 @@ const environmentSchema = z.object({
       'must be IP addresses separated by commas, with a port if it is not 53, for example 10.0.0.53,[fd00::53]:5353',
     )
     .optional(),
+  POSTHORN_DATABASE_WAIT_MS: wholeNumber('a number of milliseconds', {
+    min: 0,
+    max: DATABASE_WAIT_MS_MAX,
+    default: DATABASE_WAIT_MS_DEFAULT,
+  }),
+  POSTHORN_MIGRATE: onOrOff,
   POSTHORN_ROLE: z.enum(['all', 'api', 'worker'], 'must be all, api or worker').default('all'),
   POSTHORN_DATA_DIR: z.string().default('.posthorn'),
   POSTHORN_LOG_LEVEL: z
@@ -336,6 +348,8 @@ function toConfig(env: Environment): Config {
   return {
     databaseUrl: env.DATABASE_URL ?? null,
     directDatabaseUrl: env.POSTHORN_DIRECT_DATABASE_URL ?? null,
+    databaseWaitMs: env.POSTHORN_DATABASE_WAIT_MS,
+    migrates: env.POSTHORN_MIGRATE ?? true,
     dataDir: env.POSTHORN_DATA_DIR,
     host: env.HOST,
     port: env.PORT,

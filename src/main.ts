@@ -31,12 +31,14 @@ import { openDatabase, openPool } from './storage/database.ts';
 import { OutgoingReader } from './storage/load-outgoing.ts';
 import { migrate } from './storage/migrations/migrate.ts';
 import { OnlineMigrations } from './storage/migrations/online-migrations.ts';
+import { requireMigrations } from './storage/migrations/require-migrations.ts';
 import { readEndpointHealth } from './storage/read-endpoint-health.ts';
 import { readLiveCounts } from './storage/read-live-counts.ts';
 import { readWaiting } from './storage/read-waiting.ts';
 import { nameInSchema, schemaOf } from './storage/session-settings.ts';
 import { Signals } from './storage/signals.ts';
 import { makeKeyring, openStore, type Store } from './storage/store.ts';
+import { waitForDatabase } from './storage/wait-for-database.ts';
 
 const USER_AGENT = 'Posthorn/0.1.0';
 /** Statements end so long after the time of the operation that they are for: first its caller is told. */
@@ -99,27 +101,33 @@ interface StartingParts {
 
 /** Over 40 lines: the one list of all parts, from top to bottom as they depend on one another. */
 async function startParts({ config, log, signal, stops, stopAll }: StartingParts): Promise<Posthorn> {
+  const drainMs = config.shutdownTimeoutMs * DRAIN_SHARE;
+  const signInTokens = new SignInTokens();
+  // First of all: health checks are answered while the database is waited for and migrated.
+  const server = await startHttpServer({ host: config.host, port: config.port, signInTokens, limits: config, log });
+  stops.push(() => server.stop(drainMs));
   const store = await openStore(config, stops, log);
   signal?.throwIfAborted();
-  const { databaseUrl, directDatabaseUrl } = await checkDatabase(
-    { databaseUrl: store.databaseUrl, directDatabaseUrl: config.directDatabaseUrl },
-    log,
-  );
+  const waiting = { log, signal, databaseWaitMs: config.databaseWaitMs };
+  const whenReachable = <T>(work: () => Promise<T>) => waitForDatabase(work, waiting);
+  const urls = { databaseUrl: store.databaseUrl, directDatabaseUrl: config.directDatabaseUrl };
+  const { databaseUrl, directDatabaseUrl } = await whenReachable(() => checkDatabase(urls, log));
   signal?.throwIfAborted();
   const { rootKey, newRootKey } = findRootKey(config, store);
   const keyring = makeKeyring(config, store);
   // Behind a pooler in transaction mode, locks and LISTEN need a connection of their own to Postgres.
   const directUrl = directDatabaseUrl ?? databaseUrl;
   const isPooled = directDatabaseUrl !== null;
-  await migrate(directUrl, { log, signal });
+  if (config.migrates) await whenReachable(() => migrate(directUrl, waiting));
+  else await whenReachable(() => requireMigrations(directUrl, waiting));
   // What is done for callers has a pool of its own: none of its statements runs on when nobody waits for it any more, and
   // however much is asked, outcomes are recorded.
   const pool = openPool(databaseUrl, log, { isPooled, walksIndexes: true });
   stops.push(() => pool.end());
-  await checkEncryptionKey(pool, keyring);
+  await whenReachable(() => checkEncryptionKey(pool, keyring));
   const restoreWatch = new RestoreWatch({ pool, log });
   stops.push(() => restoreWatch.stop());
-  await restoreWatch.start();
+  await whenReachable(() => restoreWatch.start());
   signal?.throwIfAborted();
 
   const signals = new Signals({ databaseUrl: directUrl, pool, log });
@@ -131,13 +139,13 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
     log,
     supervise: isWorker,
     schema: nameInSchema(schemaOf(databaseUrl), 'pgboss'),
+    migrates: config.migrates,
   });
   stops.push(() => queue.stop());
-  await queue.start();
+  await whenReachable(() => queue.start());
   signal?.throwIfAborted();
   const deliveries = { pool, queue, signals };
   const targetPolicy = makeTargetPolicy(config);
-  const drainMs = config.shutdownTimeoutMs * DRAIN_SHARE;
 
   let hasFinished = true;
   let stopWorker = async () => {};
@@ -189,7 +197,7 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
     const publisher = new Publisher({ ...deliveries, log });
     const feed = new ChangeFeed({ pool, log });
     signals.on('posthorn_changes', () => feed.wake());
-    await feed.start();
+    await whenReachable(() => feed.start());
     stops.push(() => feed.stop());
     const endpointFeed = new EndpointFeed({ pool, log });
     signals.on('posthorn_changes', () => endpointFeed.wake());
@@ -220,18 +228,8 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
       log,
     };
   }
-  const signInTokens = new SignInTokens();
-  const server = await startHttpServer({
-    host: config.host,
-    port: config.port,
-    services,
-    signInTokens,
-    limits: config,
-    checkReady: () => restoreWatch.check(),
-    log,
-  });
-  stops.push(() => server.stop(drainMs));
-  const onlineMigrations = new OnlineMigrations({ pool, databaseUrl: directUrl, log });
+  server.serve({ services, checkReady: () => restoreWatch.check() });
+  const onlineMigrations = new OnlineMigrations({ pool, databaseUrl: directUrl, log, buildsIndexes: config.migrates });
   stops.push(() => onlineMigrations.stop());
   onlineMigrations.start();
   return {

@@ -14,7 +14,7 @@ const LAYERS = [
   ['graphql'],
   ['http', 'dashboard'],
   ['cli'],
-  ['main.ts', 'rotate-encryption-key.ts'],
+  ['main.ts', 'migrate.ts', 'rotate-encryption-key.ts'],
 ];
 
 const files = readdirSync(SOURCE_DIR, { recursive: true, encoding: 'utf8' })

@@ -8,8 +8,8 @@ import { findRequestFault, type RequestFault } from './request-faults.ts';
 import { chooseRequestId, REQUEST_ID_HEADER } from './request-id.ts';
 import { SESSION_PATH, type SessionRoutesOptions, serveSession } from './session-routes.ts';
 
-/** Seconds after which clients of a process that stops send their requests again: to another process. */
-const STOPPING_RETRY_SECONDS = 1;
+/** Seconds after which clients of a process that starts or stops send their requests again: maybe to another process. */
+const RETRY_SECONDS = 1;
 
 /** What a process answers beyond health checks. */
 export interface GraphqlParts {
@@ -18,13 +18,22 @@ export interface GraphqlParts {
   serveDashboard: ServeDashboard;
 }
 
-export interface RoutesOptions {
+/** What a process answers after its start. */
+export interface ServedParts {
   /** `null`: a worker, which answers health checks only. */
   graphql: GraphqlParts | null;
-  behindTls: boolean;
-  trustedProxies: number;
   /** Rejects while Posthorn cannot do its work. */
   checkReady: () => Promise<void>;
+}
+
+/** `null`: the process is starting, and answers health checks only. */
+export type Served = ServedParts | null;
+
+export interface RoutesOptions {
+  /** What is answered at the moment. */
+  served: () => Served;
+  behindTls: boolean;
+  trustedProxies: number;
   /** Whether shutdown has begun: new requests are refused. */
   isStopping: () => boolean;
   /** Is called with the response of a feed, which does not finish by itself. */
@@ -42,12 +51,19 @@ export function makeRoutes(options: RoutesOptions): RequestListener {
     if (path === '/healthz') return answer(response, 200, 'ok');
     if (options.isStopping()) return refuseWhileStopping(request, response);
     if (!hasValidHost(request)) return refuse(request, response, INVALID_HOST);
-    if (path === '/readyz') return void answerReady(response, options);
-    serve(request, response, path, options);
+    const served = options.served();
+    if (!served) return refuseWhileStarting(request, response, path);
+    if (path === '/readyz') return void answerReady(response, served, options.lines);
+    serve(request, response, path, { ...served, onFeed: options.onFeed });
   };
 }
 
-function serve(request: IncomingMessage, response: ServerResponse, path: string, { graphql, onFeed }: RoutesOptions) {
+function serve(
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+  { graphql, onFeed }: ServedParts & Pick<RoutesOptions, 'onFeed'>,
+) {
   if (path === GRAPHQL_PATH && graphql) return serveGraphql(request, response, graphql.handler, onFeed);
   if (path === SESSION_PATH && graphql) return void serveSession(request, response, graphql.session);
   if (graphql?.serveDashboard(request, response)) return;
@@ -92,9 +108,17 @@ function refuseHandshake(request: IncomingMessage, response: ServerResponse) {
 }
 
 function refuseWhileStopping(request: IncomingMessage, response: ServerResponse) {
-  response.setHeader('retry-after', STOPPING_RETRY_SECONDS);
+  response.setHeader('retry-after', RETRY_SECONDS);
   const code = 'SERVICE_UNAVAILABLE';
   refuse(request, response, { status: 503, code, message: 'Posthorn is stopping. Send the request again.' });
+}
+
+function refuseWhileStarting(request: IncomingMessage, response: ServerResponse, path: string) {
+  response.setHeader('retry-after', RETRY_SECONDS);
+  if (path === '/readyz') return answer(response, 503, 'Posthorn is starting.');
+  const code = 'SERVICE_UNAVAILABLE';
+  const message = 'Posthorn is starting: it waits for its database or migrates it. Send the request again.';
+  refuse(request, response, { status: 503, code, message });
 }
 
 /** Refuses a request whose body was not read, and closes the connection. */
@@ -104,7 +128,7 @@ function refuse(
   { status, message, code = 'BAD_USER_INPUT' }: RequestFault & { code?: string },
 ) {
   const requestId = response.getHeader(REQUEST_ID_HEADER);
-  const retryAfterMs = code === 'SERVICE_UNAVAILABLE' ? STOPPING_RETRY_SECONDS * 1_000 : undefined;
+  const retryAfterMs = code === 'SERVICE_UNAVAILABLE' ? RETRY_SECONDS * 1_000 : undefined;
   const body = { errors: [{ message, extensions: { code, requestId, retryAfterMs } }] };
   const connection = status === 426 ? 'upgrade, close' : 'close';
   response.writeHead(status, { 'content-type': 'application/json', connection });
@@ -116,7 +140,7 @@ function answer(response: ServerResponse, status: number, text: string) {
   response.end(`${text}\n`);
 }
 
-async function answerReady(response: ServerResponse, { checkReady, lines }: RoutesOptions) {
+async function answerReady(response: ServerResponse, { checkReady }: ServedParts, lines: RepeatedLines) {
   try {
     await checkReady();
     answer(response, 200, 'ready');

@@ -11,7 +11,7 @@ import { Gate } from './gate.ts';
 import { makeGraphqlHandler } from './graphql-handler.ts';
 import type { OperationLimits } from './operation-limits.ts';
 import { RepeatedLines } from './repeated-lines.ts';
-import { makeRoutes } from './routes.ts';
+import { makeRoutes, type Served } from './routes.ts';
 import { type SessionLimits, Sessions } from './sessions.ts';
 import { serveWebsockets } from './websocket.ts';
 
@@ -30,14 +30,17 @@ export interface HttpServerOptions {
   host: string;
   /** 0: any free one. */
   port: number;
-  /** Null: a worker, which answers health checks only. */
-  services: Services | null;
   signInTokens: SignInTokens;
   /** From the configuration, as it stands. */
   limits: RequestLimits;
+  log: Log;
+}
+
+export interface ServeOptions {
+  /** Null: a worker, which answers health checks only. */
+  services: Services | null;
   /** Rejects while Posthorn can't do its work. */
   checkReady: () => Promise<void>;
-  log: Log;
 }
 
 export interface RequestLimits extends SessionLimits, OperationLimits {
@@ -52,6 +55,8 @@ export interface RequestLimits extends SessionLimits, OperationLimits {
 export interface HttpServer {
   /** Without a path, for example `http://127.0.0.1:4000`. */
   url: string;
+  /** Begins to answer what the process is for. Until then, it answers health checks, and everything else with 503. */
+  serve(options: ServeOptions): void;
   /**
    * Refuses new requests and WebSockets, ends subscriptions, and lets requests in flight finish.
    *
@@ -60,11 +65,17 @@ export interface HttpServer {
   stop(timeoutMs: number): Promise<void>;
 }
 
-/** Starts to listen. @throws {StartupError} if the port is taken */
+/**
+ * Begins to listen, at first for health checks only.
+ *
+ * @throws {StartupError} if the port is taken
+ */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const { log, limits } = options;
   const lines = new RepeatedLines(log);
-  const graphql = options.services && makeGraphqlParts(options.services, lines, options);
+  let served: Served = null;
+  let closeSockets = (_timeoutMs: number) => {};
+  let stopSessions = () => {};
   // Feeds over SSE do not finish by themselves: they are cut when the server stops, and their clients resume elsewhere.
   const feeds = new Set<ServerResponse>();
   let stopping: Promise<void> | null = null;
@@ -73,17 +84,15 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     feeds.add(response);
     response.once('close', () => feeds.delete(response));
   };
-  const server = openServer(limits, makeRoutes({ ...limits, ...options, graphql, isStopping, onFeed, lines }));
+  const server = openServer(limits, makeRoutes({ ...limits, served: () => served, isStopping, onFeed, lines }));
   const connections = new Connections(server, log);
-  const closeSockets = graphql && serveWebsockets({ ...limits, ...graphql, server, isStopping, lines });
-  graphql?.sessions.start();
   connections.start();
   await listen(server, options);
   const { port } = server.address() as AddressInfo;
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
   const stopAll = async (timeoutMs: number) => {
     await stop(server, { feeds, connections, closeSockets, timeoutMs });
-    graphql?.sessions.stop();
+    stopSessions();
     connections.stop();
     lines.flush();
   };
@@ -91,7 +100,15 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     stopping ??= stopAll(timeoutMs);
     return stopping;
   };
-  return { url: `http://${host}:${port}`, stop: stopOnce };
+  const serve = ({ services, checkReady }: ServeOptions) => {
+    const graphql = services && makeGraphqlParts(services, lines, options);
+    served = { graphql, checkReady };
+    if (!graphql) return;
+    closeSockets = serveWebsockets({ ...limits, ...graphql, server, isStopping, lines });
+    graphql.sessions.start();
+    stopSessions = () => graphql.sessions.stop();
+  };
+  return { url: `http://${host}:${port}`, serve, stop: stopOnce };
 }
 
 function openServer({ requestTimeoutMs }: RequestLimits, serve: RequestListener): Server {
@@ -103,9 +120,11 @@ function openServer({ requestTimeoutMs }: RequestLimits, serve: RequestListener)
     // A header that was sent twice is refused with its value, rather than read as whichever came first.
     joinDuplicateHeaders: true,
     // Offers of other protocols, such as h2c of `curl --http2`, are ignored.
-    shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
+    shouldUpgradeCallback: ({ headers }: IncomingMessage) =>
+      headers.upgrade?.toLowerCase() === 'websocket' && server.listenerCount('upgrade') > 0,
   };
-  return Object.assign(createServer(options, serve), { maxHeadersCount: HEADERS_MAX, maxConnections: CONNECTIONS_MAX });
+  const server: Server = createServer(options, serve);
+  return Object.assign(server, { maxHeadersCount: HEADERS_MAX, maxConnections: CONNECTIONS_MAX });
 }
 
 function makeGraphqlParts(services: Services, lines: RepeatedLines, { signInTokens, log, limits }: HttpServerOptions) {
@@ -138,7 +157,7 @@ const GOODBYE_MS = 2_000;
 interface StopOptions {
   feeds: Set<ServerResponse>;
   connections: Connections;
-  closeSockets: ((timeoutMs: number) => void) | null;
+  closeSockets: (timeoutMs: number) => void;
   timeoutMs: number;
 }
 
@@ -146,7 +165,7 @@ interface StopOptions {
 async function stop(server: Server, { feeds, connections, closeSockets, timeoutMs }: StopOptions) {
   const closed = new Promise((resolve) => server.once('close', resolve));
   server.close();
-  closeSockets?.(Math.min(GOODBYE_MS, timeoutMs));
+  closeSockets(Math.min(GOODBYE_MS, timeoutMs));
   for (const feed of feeds) feed.destroy();
   const idleCheck = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   const cut = setTimeout(() => connections.destroyAll(), timeoutMs);

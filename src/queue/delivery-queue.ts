@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase, CustomTypesConfig, Pool } from 'pg';
 import { PgBoss } from 'pg-boss';
+import { StartupError } from '../errors.ts';
 import type { Log } from '../log.ts';
 
 /** The shared lane. */
@@ -43,6 +44,9 @@ export function toJobId({ deliveryId, plan }: DeliveryJobData): string {
   return deliveryId.slice(0, -8) + tail.toString(16).padStart(8, '0');
 }
 
+/** How pg-boss says so of its tables if it may not create them. */
+const NOT_MIGRATED = /^pg-boss (is not installed|database requires migrations)/;
+
 /** What a job says: which delivery, and under which plan it was queued. */
 export interface DeliveryJobData {
   deliveryId: string;
@@ -65,6 +69,8 @@ export interface DeliveryQueueOptions {
   log: Log;
   /** Schema of pg-boss' tables, which must not be that of Posthorn's tables. @default 'pgboss' */
   schema?: string;
+  /** Whether this process creates and migrates pg-boss' tables, or requires them. @default true */
+  migrates?: boolean;
   /** Whether this process looks after the queue: jobs of dead workers, clean-up. */
   supervise: boolean;
 }
@@ -75,18 +81,21 @@ export class DeliveryQueue {
   readonly #pool: Pool;
   readonly #log: Log;
   readonly #schema: string;
+  readonly #migrates: boolean;
   /** Of the jobs, once started. */
   #table = '';
   #analyzeAt = 0;
 
-  constructor({ pool, log, supervise, schema = 'pgboss' }: DeliveryQueueOptions) {
+  constructor({ pool, log, supervise, schema = 'pgboss', migrates = true }: DeliveryQueueOptions) {
     this.#schema = schema;
+    this.#migrates = migrates;
     this.#pool = pool;
     this.#log = log;
     this.#boss = new PgBoss({
       db: { executeSql: (text, values) => pool.query(text, values) },
       schema: this.#schema,
       createSchema: false,
+      migrate: migrates,
       schedule: false,
       supervise,
       superviseIntervalSeconds: SUPERVISE_INTERVAL_SECONDS,
@@ -96,10 +105,20 @@ export class DeliveryQueue {
     this.#boss.on('warning', (warning) => log.warn({ warning: warning.message }, 'queue.warning'));
   }
 
-  /** Makes pg-boss' tables and the queue if they are missing. Safe in several processes at once. */
+  /**
+   * Creates pg-boss' tables and the queue if they are missing. Safe in several processes at once, and repeatable.
+   *
+   * @throws {StartupError} if the tables are missing, and this process is not to create them
+   */
   async start(): Promise<void> {
-    await this.#createSchema();
-    await this.#boss.start();
+    if (this.#migrates) await this.#createSchema();
+    await this.#boss.start().catch((error: Error) => {
+      if (this.#migrates || !NOT_MIGRATED.test(error.message)) throw error;
+      throw new StartupError(
+        'The tables of pg-boss are missing or old, and POSTHORN_MIGRATE is off. Run npm run migrate, or set POSTHORN_MIGRATE to on.',
+        { cause: error },
+      );
+    });
     if (!(await this.recreateIfMissing())) await this.#createQueue();
   }
 

@@ -59,6 +59,8 @@ export class TestBed {
     const config: Config = {
       databaseUrl: this.database?.url ?? null,
       directDatabaseUrl: null,
+      databaseWaitMs: 0,
+      migrates: true,
       dataDir: '',
       host: '127.0.0.1',
       port: 0,

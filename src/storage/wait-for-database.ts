@@ -1,0 +1,48 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DatabaseUnavailableError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { describeStartFailure } from './connect-failure.ts';
+import { isDatabaseUnavailable } from './database-errors.ts';
+
+const RETRY_MS = { min: 250, max: 5_000 };
+
+export interface DatabaseWaitOptions {
+  log: Log;
+  signal?: AbortSignal | undefined;
+  /** Longest time that an unreachable database is waited for. 0: not at all. */
+  databaseWaitMs: number;
+}
+
+/**
+ * Repeats work of a start while Postgres can't be reached, and logs it.
+ *
+ * @throws {DatabaseUnavailableError} if Postgres is still away after `databaseWaitMs`. Other errors of the work are not caught
+ */
+export async function waitForDatabase<T>(
+  work: () => Promise<T>,
+  { log, signal, databaseWaitMs }: DatabaseWaitOptions,
+): Promise<T> {
+  const startedAt = performance.now();
+  for (let retryInMs = RETRY_MS.min; ; retryInMs = Math.min(retryInMs * 2, RETRY_MS.max)) {
+    signal?.throwIfAborted();
+    try {
+      return await work();
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!isAway(error)) throw error;
+      const waitedMs = Math.round(performance.now() - startedAt);
+      const { message } = describeStartFailure(error) as Error;
+      if (waitedMs + retryInMs > databaseWaitMs) {
+        throw new DatabaseUnavailableError(describeTimeout(message, waitedMs), { cause: error });
+      }
+      log.warn({ error: message, waitedMs, retryInMs, databaseWaitMs }, 'database.waiting');
+      await sleep(retryInMs, undefined, { signal });
+    }
+  }
+}
+
+/** Whether work failed because Postgres can't be reached at the moment. */
+const isAway = (error: unknown): boolean => error instanceof DatabaseUnavailableError || isDatabaseUnavailable(error);
+
+const describeTimeout = (message: string, waitedMs: number) =>
+  `${message}${waitedMs >= 1_000 ? ` Posthorn waited ${Math.round(waitedMs / 1_000)} s for it; POSTHORN_DATABASE_WAIT_MS sets how long.` : ''}`;
