@@ -238,7 +238,9 @@ describe('a start that can not work', () => {
 
   it('names a database that can not be reached, without its password', async () => {
     const port = new URL(bed.database.url).port;
-    const nobodyThere = spawnOn('postgresql://posthorn:secret-word@127.0.0.1:1/posthorn');
+    const nobodyThere = spawnOn('postgresql://posthorn:secret-word@127.0.0.1:1/posthorn', {
+      POSTHORN_DATABASE_WAIT_MS: '0',
+    });
     const wrongPassword = spawnOn(`postgresql://posthorn:secret-word@127.0.0.1:${port}/posthorn`);
     const noSuchDatabase = spawnOn(bed.database.url.replace(/\/[^/]+$/, '/nothing_here'));
     for (const started of [nobodyThere, wrongPassword, noSuchDatabase]) {

@@ -4,6 +4,7 @@ import type { Log } from '../log.ts';
 import { describeStartFailure } from './connect-failure.ts';
 import { isDatabaseUnavailable } from './database-errors.ts';
 
+const ADVICE = 'POSTHORN_DATABASE_WAIT_MS sets how long a start waits for it.';
 const RETRY_MS = { min: 250, max: 5_000 };
 
 export interface DatabaseWaitOptions {
@@ -26,14 +27,14 @@ export async function waitForDatabase<T>(
   for (let retryInMs = RETRY_MS.min; ; retryInMs = Math.min(retryInMs * 2, RETRY_MS.max)) {
     signal?.throwIfAborted();
     try {
-      return await work();
+      return await orAborted(work(), signal);
     } catch (error) {
       signal?.throwIfAborted();
       if (!isAway(error)) throw error;
       const waitedMs = Math.round(performance.now() - startedAt);
       const { message } = describeStartFailure(error) as Error;
       if (waitedMs + retryInMs > databaseWaitMs) {
-        throw new DatabaseUnavailableError(describeTimeout(message, waitedMs), { cause: error });
+        throw new DatabaseUnavailableError(`${message} ${ADVICE}`, { cause: error });
       }
       log.warn({ error: message, waitedMs, retryInMs, databaseWaitMs }, 'database.waiting');
       await sleep(retryInMs, undefined, { signal });
@@ -41,8 +42,19 @@ export async function waitForDatabase<T>(
   }
 }
 
+/** Rejects when `signal` is aborted, even if the work goes on: connecting may take 10 s. */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    work.catch(() => {});
+  }
+}
+
 /** Whether work failed because Postgres can't be reached at the moment. */
 const isAway = (error: unknown): boolean => error instanceof DatabaseUnavailableError || isDatabaseUnavailable(error);
-
-const describeTimeout = (message: string, waitedMs: number) =>
-  `${message}${waitedMs >= 1_000 ? ` Posthorn waited ${Math.round(waitedMs / 1_000)} s for it; POSTHORN_DATABASE_WAIT_MS sets how long.` : ''}`;

@@ -26,25 +26,29 @@ export function useProcesses() {
     }
   });
   /** Starts Posthorn as people do, with nothing but the environment given. */
-  const spawnPosthorn = (env: Record<string, string>): Process => {
-    const started = spawnMain(env);
+  const spawnPosthorn = (env: Record<string, string>, path = 'src/main.ts'): Process => {
+    const started = spawnProgram(path, env);
     processes.push(started);
     return started;
   };
   /** Starts it on a database, with the keys of the tests. */
   const spawnOn = (databaseUrl: string, env: Record<string, string> = {}): Process =>
-    spawnPosthorn({
-      DATABASE_URL: databaseUrl,
-      POSTHORN_ROOT_KEY: ROOT_KEY,
-      POSTHORN_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
-      POSTHORN_ALLOWED_NETWORKS: '127.0.0.0/8',
-      ...env,
-    });
-  return { spawnPosthorn, spawnOn };
+    spawnPosthorn({ ...settingsFor(databaseUrl), ...env });
+  /** Starts `npm run migrate` on a database. */
+  const spawnMigrate = (databaseUrl: string, env: Record<string, string> = {}): Process =>
+    spawnPosthorn({ ...settingsFor(databaseUrl), ...env }, 'src/migrate.ts');
+  return { spawnPosthorn, spawnOn, spawnMigrate };
 }
 
-function spawnMain(env: Record<string, string>): Process {
-  const child = spawn(process.execPath, ['src/main.ts'], {
+const settingsFor = (databaseUrl: string) => ({
+  DATABASE_URL: databaseUrl,
+  POSTHORN_ROOT_KEY: ROOT_KEY,
+  POSTHORN_ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
+  POSTHORN_ALLOWED_NETWORKS: '127.0.0.0/8',
+});
+
+function spawnProgram(path: string, env: Record<string, string>): Process {
+  const child = spawn(process.execPath, [path], {
     cwd: ROOT,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
