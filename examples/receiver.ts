@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { readCommandLine, USAGE_EXIT_CODE } from '../src/cli/command.ts';
 import { verifyWebhook } from './signatures/verify.ts';
 
 const HELP = `A tiny receiver to send webhooks to. Prints what arrives.
@@ -16,21 +16,28 @@ const HELP = `A tiny receiver to send webhooks to. Prints what arrives.
   --help         this text
 `;
 
-const { values } = parseArgs({
+const { values } = readCommandLine({
+  usage: 'npm run receiver --',
+  help: HELP,
   options: {
     port: { type: 'string', default: '4400' },
     secret: { type: 'string' },
     status: { type: 'string', default: '200' },
     delay: { type: 'string', default: '0' },
     quiet: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
   },
 });
 
-if (values.help) {
-  process.stdout.write(HELP);
-  process.exit(0);
+/** Ends the command if a number is out of range. */
+function refuseOtherThan(flag: 'port' | 'status' | 'delay', [min, max]: [number, number]) {
+  const value = Number(values[flag]);
+  if (/^\d+$/.test(values[flag]) && value >= min && value <= max) return;
+  process.stderr.write(`--${flag} must be a whole number from ${min} to ${max}.\n`);
+  process.exit(USAGE_EXIT_CODE);
 }
+refuseOtherThan('port', [0, 65_535]);
+refuseOtherThan('status', [200, 599]);
+refuseOtherThan('delay', [0, 600_000]);
 
 /** Whether a request carries a valid signature of the secret, in words. Its age does not matter here. */
 function checkSignature(request: IncomingMessage, body: Buffer): string {

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isSchemaName, parseDatabaseUrl, SCHEMA_RULE } from './database-url.ts';
 import { StartupError } from './errors.ts';
+import { findUnknownSettings } from './setting-names.ts';
 
 /** Which parts of Posthorn a process runs. */
 export type Role = 'all' | 'api' | 'worker';
@@ -287,6 +288,9 @@ const environmentSchema = z.object({
 
 type Environment = z.output<typeof environmentSchema>;
 
+/** Names of all variables that configure Posthorn. */
+export const SETTING_NAMES: readonly string[] = Object.keys(environmentSchema.shape);
+
 /**
  * Reads the configuration from environment variables. An empty variable counts as not set.
  *
@@ -296,6 +300,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = environmentSchema.safeParse(given);
   const faults = (parsed.error?.issues ?? []).map((issue) => `${String(issue.path[0])} ${issue.message}`);
+  faults.push(...findUnknownSettings(given, SETTING_NAMES));
   faults.push(...findMissingKeys(given));
   if (given.POSTHORN_DIRECT_DATABASE_URL && !given.DATABASE_URL) {
     faults.push('POSTHORN_DIRECT_DATABASE_URL is of use only beside DATABASE_URL; set that, or leave out both');

@@ -34,13 +34,15 @@ import { OnlineMigrations } from './storage/migrations/online-migrations.ts';
 import { requireMigrations } from './storage/migrations/require-migrations.ts';
 import { readEndpointHealth } from './storage/read-endpoint-health.ts';
 import { readLiveCounts } from './storage/read-live-counts.ts';
+import { readPostgresVersion } from './storage/read-postgres-version.ts';
 import { readWaiting } from './storage/read-waiting.ts';
 import { nameInSchema, schemaOf } from './storage/session-settings.ts';
 import { Signals } from './storage/signals.ts';
 import { makeKeyring, openStore, type Store } from './storage/store.ts';
 import { waitForDatabase } from './storage/wait-for-database.ts';
+import { VERSION } from './version.ts';
 
-const USER_AGENT = 'Posthorn/0.1.0';
+const USER_AGENT = `Posthorn/${VERSION}`;
 /** Statements end so long after the time of the operation that they are for: first its caller is told. */
 const STATEMENT_GRACE_MS = 1_000;
 /** Share of the shutdown time in which requests and attempts in flight may finish. The rest is for closing connections. */
@@ -113,7 +115,7 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
   const urls = { databaseUrl: store.databaseUrl, directDatabaseUrl: config.directDatabaseUrl };
   const { databaseUrl, directDatabaseUrl } = await whenReachable(() => checkDatabase(urls, log));
   signal?.throwIfAborted();
-  const { rootKey, newRootKey } = findRootKey(config, store);
+  const { rootKey, ...rootKeyOrigin } = findRootKey(config, store);
   const keyring = makeKeyring(config, store);
   // Behind a pooler in transaction mode, locks and LISTEN need a connection of their own to Postgres.
   const directUrl = directDatabaseUrl ?? databaseUrl;
@@ -125,6 +127,7 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
   const pool = openPool(databaseUrl, log, { isPooled, walksIndexes: true });
   stops.push(() => pool.end());
   await whenReachable(() => checkEncryptionKey(pool, keyring));
+  const postgresVersion = await whenReachable(() => readPostgresVersion(pool));
   const restoreWatch = new RestoreWatch({ pool, log });
   stops.push(() => restoreWatch.stop());
   await whenReachable(() => restoreWatch.start());
@@ -236,7 +239,8 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
     url: server.url,
     databaseUrl,
     failed: store.failed,
-    newRootKey,
+    ...rootKeyOrigin,
+    postgresVersion,
     signInUrl:
       config.production || !rootKey || !services
         ? null
@@ -256,8 +260,16 @@ const toLocalUrl = (url: string) => url.replace('//0.0.0.0:', '//127.0.0.1:').re
 
 /** The operator's key: as given, or that of the embedded default. */
 function findRootKey({ rootKey }: Config, { dataDir }: Store) {
-  if (rootKey !== null || !dataDir) return { rootKey, newRootKey: null };
-  return { rootKey: dataDir.keys.rootKey, newRootKey: dataDir.isNew ? dataDir.keys.rootKey : null };
+  if (rootKey !== null || !dataDir) {
+    return { rootKey, newRootKey: null, rootKeyFile: null, confirmRootKeyShown: async () => {} };
+  }
+  const { keys, keysFile } = dataDir;
+  return {
+    rootKey: keys.rootKey,
+    newRootKey: keys.isRootKeyShown ? null : keys.rootKey,
+    rootKeyFile: keysFile,
+    confirmRootKeyShown: () => dataDir.confirmRootKeyShown(),
+  };
 }
 
 /** @returns false where the time ran out first */

@@ -1,17 +1,22 @@
+import { readCommandLine } from './cli/command.ts';
+import { exitOnFailure } from './cli/failure.ts';
+import { catchStopSignals } from './cli/stop-signals.ts';
 import { type Config, readProcessConfig } from './config.ts';
 import { StartupError } from './errors.ts';
 import { createLog } from './log.ts';
 import { checkDatabase } from './storage/check-database.ts';
+import type { DataDir } from './storage/data-dir.ts';
 import { openDatabase } from './storage/database.ts';
 import { migrate } from './storage/migrations/migrate.ts';
 import { type SealingProgress, sealAnew } from './storage/seal-anew.ts';
 import { makeKeyring, openStore, type Store } from './storage/store.ts';
 
+const INTERRUPTED = 'Interrupted. Run it again to continue: what is done stays done.';
 const format = new Intl.NumberFormat('en').format;
 
 /**
  * Seals every stored secret with the current encryption key, beside processes that run. The embedded default, which must
- * be stopped for it, gets a new key first, and its old one goes at the end.
+ * be stopped for it, gets a new key first, and its old one is retired at the end.
  *
  * @param say takes a line for people
  * @throws {StartupError} where that can't be done, or not to the end. What is done stays done
@@ -25,21 +30,20 @@ export async function rotateEncryptionKey(config: Config, say: (line: string) =>
     await checkDatabase({ databaseUrl, directDatabaseUrl }, createLog('silent'));
     await migrate(directDatabaseUrl ?? databaseUrl, { log: createLog('silent'), signal });
     const ownKeys = config.encryptionKey === null ? store.dataDir : null;
-    await ownKeys?.renewEncryptionKey();
+    await ownKeys?.startRotation();
     const { sealed, unreadable } = await sealAll(config, store, { say, signal });
     if (unreadable.length > 0) throw new StartupError(describeUnreadable(unreadable));
-    await ownKeys?.forgetOldEncryptionKeys();
-    say(
-      `Done: ${format(sealed)} values were sealed anew, and nothing needs an older key any more. ${
-        ownKeys
-          ? `The old key is gone from ${config.dataDir}/keys.json.`
-          : 'POSTHORN_OLD_ENCRYPTION_KEYS may go, once no process has an old key as its POSTHORN_ENCRYPTION_KEY.'
-      }`,
-    );
+    await ownKeys?.finishRotation();
+    say(`Done: ${format(sealed)} values were encrypted again with the current key. ${describeOldKey(ownKeys)}`);
   } finally {
     for (const stop of stops.reverse()) await stop();
   }
 }
+
+const describeOldKey = (dataDir: DataDir | null) =>
+  dataDir === null
+    ? 'Remove POSTHORN_OLD_ENCRYPTION_KEYS as soon as no process has an old key as its POSTHORN_ENCRYPTION_KEY. Keep the old keys elsewhere as long as you keep backups from before.'
+    : `The old key is retired. It stays in ${dataDir.keysFile} ("retiredEncryptionKeys") for backups from before this rotation: to restore one, set POSTHORN_OLD_ENCRYPTION_KEYS to it.`;
 
 interface Running {
   say: (line: string) => void;
@@ -53,8 +57,8 @@ async function sealAll(config: Config, store: Store, { say, signal }: Running): 
   try {
     let progress: SealingProgress = { sealed: 0, total: 0, unreadable: [] };
     for await (progress of sealAnew(database.pool, makeKeyring(config, store))) {
-      say(`${format(progress.sealed)} of ${format(progress.total)} values are sealed anew.`);
-      if (signal?.aborted) throw new StartupError('Interrupted. Run it again to go on: what is done stays done.');
+      say(`${format(progress.sealed)} of ${format(progress.total)} values are encrypted again.`);
+      if (signal?.aborted) throw new StartupError(INTERRUPTED);
     }
     return progress;
   } finally {
@@ -64,20 +68,31 @@ async function sealAll(config: Config, store: Store, { say, signal }: Running): 
 
 function describeUnreadable(messages: string[]): string {
   const distinct = [...new Set(messages)].join(' ');
-  return `${format(messages.length)} values could not be sealed anew, all others were. Keep the old keys. ${distinct}`;
+  return `${format(messages.length)} values could not be encrypted again, all others were. Keep the old keys. ${distinct}`;
 }
 
+const HELP = `Encrypts every stored secret again with the current encryption key. Running it again continues or changes nothing.
+
+  npm run rotate-encryption-key
+
+With DATABASE_URL: set POSTHORN_ENCRYPTION_KEY to the new key and POSTHORN_OLD_ENCRYPTION_KEYS to the ones before, for all
+processes first. They may keep running.
+With the embedded Postgres: stop Posthorn first. The command generates a new key, and keeps the old one in keys.json
+below POSTHORN_DATA_DIR ("retiredEncryptionKeys").
+
+  --help         prints this text
+  --version      prints the version
+`;
+
 async function runProcess() {
-  const abort = new AbortController();
-  process.on('SIGINT', () => abort.abort());
-  process.on('SIGTERM', () => abort.abort());
+  const { signal } = catchStopSignals();
+  readCommandLine({ usage: 'npm run rotate-encryption-key --', help: HELP });
   try {
     // A worker's configuration: no operator's key is needed here.
     const config = readProcessConfig({ POSTHORN_ROLE: 'worker' });
-    await rotateEncryptionKey(config, (line) => process.stdout.write(`${line}\n`), abort.signal);
+    await rotateEncryptionKey(config, (line) => process.stdout.write(`${line}\n`), signal);
   } catch (error) {
-    process.stderr.write(`${error instanceof StartupError ? error.message : (error as Error).stack}\n`);
-    process.exitCode = 1;
+    exitOnFailure(signal.aborted ? new StartupError(INTERRUPTED) : error);
   }
 }
 

@@ -70,7 +70,7 @@ describe('with nothing set', () => {
   });
 
   it('variables of others are left alone', () => {
-    expect(readConfig({ PATH: '/bin', POSTHORN_SOMETHING: 'x', NODE_ENV: 'test', HOME: undefined })).toEqual(DEFAULTS);
+    expect(readConfig({ PATH: '/bin', SOMETHING: 'x', NODE_ENV: 'test', HOME: undefined })).toEqual(DEFAULTS);
   });
 });
 
@@ -417,5 +417,41 @@ describe('the configuration of this process', () => {
     vi.stubEnv('NODE_ENV', 'test');
     vi.stubEnv('PORT', '4321');
     expect(readProcessConfig().port).toBe(4321);
+  });
+});
+
+describe('variables that begin with POSTHORN_', () => {
+  it.each([
+    ['POSTHORN_RETENTION_DAY', '3', 'POSTHORN_RETENTION_DAY is not a setting; did you mean POSTHORN_RETENTION_DAYS?'],
+    ['POSTHORN_DENIED_PORT', '25', 'POSTHORN_DENIED_PORT is not a setting; did you mean POSTHORN_DENIED_PORTS?'],
+    ['POSTHORN_PORT', '4418', 'POSTHORN_PORT is not a setting; did you mean PORT?'],
+    ['POSTHORN_DATABASE_URL', 'x', 'POSTHORN_DATABASE_URL is not a setting; did you mean DATABASE_URL?'],
+    ['POSTHORN_', 'x', 'POSTHORN_ is not a setting; remove it'],
+    ['POSTHORN_FAVORITE_COLOR', 'red', 'POSTHORN_FAVORITE_COLOR is not a setting; remove it'],
+  ])('%s=%s is refused with the closest name', (name, value, message) => {
+    expect(() => readConfig({ [name]: value })).toThrow(new StartupError(message));
+  });
+
+  it('are ignored if they are empty', () => {
+    expect(readConfig({ POSTHORN_RETENTION_DAY: '' })).toEqual(readConfig({}));
+  });
+
+  it('are accepted if Kubernetes sets them for services named posthorn or posthorn-…, or clients use them', () => {
+    const given = {
+      POSTHORN_SERVICE_HOST: '10.0.0.1',
+      POSTHORN_SERVICE_PORT: '4000',
+      POSTHORN_SERVICE_PORT_HTTP: '4000',
+      POSTHORN_PORT: 'tcp://10.0.0.1:4000',
+      POSTHORN_PORT_4000_TCP: 'tcp://10.0.0.1:4000',
+      POSTHORN_PORT_4000_TCP_ADDR: '10.0.0.1',
+      POSTHORN_PORT_4000_TCP_PROTO: 'tcp',
+      POSTHORN_PORT_4000_TCP_PORT: '4000',
+      POSTHORN_API_SERVICE_HOST: '10.0.0.2',
+      POSTHORN_API_PORT: 'tcp://10.0.0.2:4000',
+      POSTHORN_API_PORT_4000_TCP_PORT: '4000',
+      POSTHORN_URL: 'https://posthorn.example',
+      POSTHORN_KEY: 'phk_x',
+    };
+    expect(readConfig(given)).toEqual(readConfig({}));
   });
 });

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createCipheriv, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -42,10 +42,13 @@ async function createDatabase(): Promise<TestDatabase> {
 }
 
 /** Runs the command as people do. */
-function rotate(env: Record<string, string>): Promise<{ code: number; stdout: string; stderr: string }> {
+function rotate(
+  env: Record<string, string>,
+  args: string[] = [],
+): Promise<{ code: number; stdout: string; stderr: string }> {
   const options = { env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env }, timeout: 60_000 };
   return new Promise((resolve) => {
-    execFile(process.execPath, ['src/rotate-encryption-key.ts'], options, (error, stdout, stderr) => {
+    execFile(process.execPath, ['src/rotate-encryption-key.ts', ...args], options, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
     });
   });
@@ -139,7 +142,7 @@ describe('the way from one key to the next', () => {
     const rotation = await rotate({ DATABASE_URL: database.url, ...FROM_A_TO_B });
     expect(rotation).toMatchObject({ code: 0, stderr: '' });
     expect(rotation.stdout).toMatch(
-      /^0 of 3 values are sealed anew\.\n(.*\n)*Done: 3 values.*POSTHORN_OLD_ENCRYPTION_KEYS may go/,
+      /^0 of 3 values are encrypted again\.\n(.*\n)*Done: 3 values.*Remove POSTHORN_OLD_ENCRYPTION_KEYS/,
     );
     const values = await readSealed(database);
     expect(values).toHaveLength(9);
@@ -256,9 +259,9 @@ describe('sealing anew', () => {
     let count = 0;
     const { database } = await createSecrets(600, (text) => (count++ % 2 ? lost : new Keyring(KEY_A)).seal(text));
     const { code, stdout, stderr } = await rotate({ DATABASE_URL: database.url, ...FROM_A_TO_B });
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/^300 values could not be sealed anew[^\n]*\n$/)]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^300 values could not be encrypted again[^\n]*\n$/)]);
     expect(stderr).toContain(`key ID ${lost.currentKeyId}`);
-    expect(stdout).toContain('300 of 600 values are sealed anew.');
+    expect(stdout).toContain('300 of 600 values are encrypted again.');
     expect(countOpenable(await readSealed(database), new Keyring(KEY_B))).toBe(300);
   });
 
@@ -291,7 +294,7 @@ describe('the embedded default', () => {
     return made;
   }
 
-  it('gets a new key by the command, also where that was cut off before, and its old one goes', async () => {
+  it('gets a new key by the command, even if that was interrupted before, and the file keeps the old one as retired', async () => {
     const path = await mkdtemp(join(tmpdir(), 'posthorn-data-'));
     cleanUps.push(() => rm(path, { recursive: true, force: true }));
     const secret = await deliverFrom(path);
@@ -302,14 +305,29 @@ describe('the embedded default', () => {
     await deliverFrom(path, secret);
     const finished = await rotate({ POSTHORN_DATA_DIR: path });
     expect(finished).toMatchObject({ code: 0, stdout: expect.stringMatching(/Done: 1 values.*keys\.json/) });
-    expect(await readKeys(path)).toEqual({ ...keys, encryptionKey: B });
+    expect(await readKeys(path)).toEqual({ ...keys, encryptionKey: B, retiredEncryptionKeys: [keys.encryptionKey] });
     const again = await rotate({ POSTHORN_DATA_DIR: path });
     expect(again.code).toBe(0);
-    const { encryptionKey, oldEncryptionKeys } = await readKeys(path);
+    const { encryptionKey, oldEncryptionKeys, retiredEncryptionKeys } = await readKeys(path);
     expect([B, keys.encryptionKey]).not.toContain(encryptionKey);
     expect(oldEncryptionKeys).toBeUndefined();
+    expect(retiredEncryptionKeys).toEqual([B, keys.encryptionKey]);
     await deliverFrom(path, secret);
   }, 120_000);
+
+  it.each([
+    ['--help', 0],
+    ['--version', 0],
+    ['--hepl', 2],
+    ['now', 2],
+  ])('keeps its key if the command is called with %s', async (arg, code) => {
+    const path = await mkdtemp(join(tmpdir(), 'posthorn-data-'));
+    cleanUps.push(() => rm(path, { recursive: true, force: true }));
+    await writeFile(join(path, 'keys.json'), 'untouched');
+    expect(await rotate({ POSTHORN_DATA_DIR: path }, [arg])).toMatchObject({ code });
+    expect(await readdir(path)).toEqual(['keys.json']);
+    expect(await readFile(join(path, 'keys.json'), 'utf8')).toBe('untouched');
+  });
 
   it('must be stopped for it', async () => {
     const path = await mkdtemp(join(tmpdir(), 'posthorn-data-'));

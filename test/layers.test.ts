@@ -7,7 +7,17 @@ const LINES_MAX = 400;
 
 /** What stands in a row knows only the rows above it. Folders of one row do not know each other. */
 const LAYERS = [
-  ['config.ts', 'database-url.ts', 'log.ts', 'errors.ts', 'poll-loop.ts', 'closest-name.ts', 'version.ts', 'generated'],
+  [
+    'config.ts',
+    'database-url.ts',
+    'log.ts',
+    'errors.ts',
+    'poll-loop.ts',
+    'closest-name.ts',
+    'setting-names.ts',
+    'version.ts',
+    'generated',
+  ],
   ['domain'],
   ['storage', 'queue', 'live'],
   ['publish', 'deliver', 'endpoints', 'access'],

@@ -1,19 +1,29 @@
 import { once } from 'node:events';
-import { type Config, readProcessConfig } from '../config.ts';
-import { StartupError } from '../errors.ts';
+import { type Config, readProcessConfig, SETTING_NAMES } from '../config.ts';
+import type { StartupError } from '../errors.ts';
 import { createLog, type Log } from '../log.ts';
+import { readCommandLine } from './command.ts';
+import { describeConfig } from './describe-config.ts';
+import { exitOnFailure } from './failure.ts';
 import { catchStopSignals, type StopSignals } from './stop-signals.ts';
+import { welcome } from './welcome.ts';
 
 /** The parts of a running Posthorn that the process itself uses. */
 export interface Started {
   /** Base URL of the HTTP server, without a path. */
   url: string;
-  /** The operator's key if this start created it, else `null`. */
+  /** The operator's key if it was generated and no terminal has shown it yet, else `null`. */
   newRootKey: string | null;
+  /** Absolute path of the file with the generated operator's key; `null` if POSTHORN_ROOT_KEY sets it, or without the embedded Postgres. */
+  rootKeyFile: string | null;
+  /** Records that a terminal has shown `newRootKey`. */
+  confirmRootKeyShown(): Promise<void>;
   /** A link that signs the operator in to the dashboard once, or `null` if there is none. */
   signInUrl: string | null;
   /** Resolves with the reason if Posthorn can't go on. */
   failed: Promise<StartupError>;
+  /** Version of the Postgres server, for example `18.4`. */
+  postgresVersion: string;
   /** Lets attempts in flight finish and stops everything. @returns false if the time for that ran out */
   stop(): Promise<boolean>;
 }
@@ -23,9 +33,23 @@ export interface Started {
  */
 export type Start = (config: Config, log: Log, options: { signal: AbortSignal }) => Promise<Started>;
 
+const HELP = `Starts Posthorn: GraphQL, the dashboard and the delivery of webhooks.
+
+  npm start
+
+Environment variables configure it. README.md describes them:
+
+${SETTING_NAMES.map((name) => `  ${name}\n`).join('')}
+Flags:
+
+  --help         prints this text
+  --version      prints the version
+`;
+
 /** Runs Posthorn in this process, from its environment to its end. */
 export async function runStart(start: Start): Promise<void> {
   const stopSignals = catchStopSignals();
+  readCommandLine({ usage: 'npm start --', help: HELP });
   try {
     const config = readProcessConfig();
     const log = createLog(config.logLevel);
@@ -33,9 +57,7 @@ export async function runStart(start: Start): Promise<void> {
     await runUntilStopped(start, { config, log, stopSignals });
     process.exit(0);
   } catch (error) {
-    // An error of the set-up is one line. Anything else is an error of Posthorn, whose stack is needed.
-    process.stderr.write(`${error instanceof StartupError ? error.message : (error as Error).stack}\n`);
-    process.exit(1);
+    exitOnFailure(error);
   }
 }
 
@@ -55,8 +77,8 @@ async function runUntilStopped(start: Start, { config, log, stopSignals: { signa
     log.info({ hasStarted: false }, 'posthorn.stopped');
     return;
   }
-  log.info({ url: `${started.url}/graphql`, role: config.role }, 'posthorn.started');
-  if (config.databaseUrl === null) welcome(started, config);
+  logStart(started, { config, log });
+  if (config.databaseUrl === null) await welcome(started, config.role);
   const stopped = signal.aborted ? Promise.resolve() : once(signal, 'abort').then(() => {});
   const failure = (await Promise.race([stopped, started.failed])) ?? null;
   // Without its database there is nothing to finish.
@@ -65,14 +87,14 @@ async function runUntilStopped(start: Start, { config, log, stopSignals: { signa
   log.info({ hasFinished }, 'posthorn.stopped');
 }
 
-function welcome({ url, newRootKey, signInUrl }: Started, { dataDir }: Config) {
-  const key = newRootKey
-    ? `Operator key:  ${newRootKey}\n               Shown this once; it is also kept in ${dataDir}/keys.json.`
-    : `Operator key:  as at the first start, or as POSTHORN_ROOT_KEY sets it.`;
-  const dashboard = signInUrl
-    ? `Dashboard:     ${signInUrl}\n               Signs you in once, within an hour. Later, sign in with the key.\n`
-    : '';
-  process.stderr.write(
-    `\nPosthorn is ready.\n${dashboard}GraphQL:       ${url}/graphql\n${key}\nStop with Ctrl-C.\n\n`,
-  );
+/** A worker serves no GraphQL, so its URL is that of its health checks. */
+function logStart({ url, postgresVersion }: Started, { config, log }: Pick<Running, 'config' | 'log'>) {
+  const fields = {
+    url: config.role === 'worker' ? url : `${url}/graphql`,
+    role: config.role,
+    node: process.version,
+    postgres: postgresVersion,
+    config: describeConfig(config),
+  };
+  log.info(fields, 'posthorn.started');
 }

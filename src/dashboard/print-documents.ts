@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codegen } from '@graphql-codegen/core';
 import * as typescriptOperations from '@graphql-codegen/typescript-operations';
@@ -13,7 +13,7 @@ import {
   stripIgnoredCharacters,
 } from 'graphql';
 
-// The command that writes the typed documents of the dashboard: of every `.graphql` file here, checked against the schema.
+// The typed documents of the dashboard: of every `.graphql` file here, checked against the schema.
 
 const SCHEMA_PATH = join(import.meta.dirname, '../../schema.graphql');
 export const DOCUMENTS_PATH = join(import.meta.dirname, 'generated/documents.ts');
@@ -51,5 +51,3 @@ function printOperation([name, document]: [string, DocumentNode]): string {
   const text = JSON.stringify(stripIgnoredCharacters(print(document)));
   return `export const ${name}Document = ${text} as unknown as TypedDocumentNode<${type}, ${type}Variables>;`;
 }
-
-if (import.meta.main) writeFileSync(DOCUMENTS_PATH, await printDocuments());

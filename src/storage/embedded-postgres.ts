@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -122,14 +122,18 @@ interface InitialiseOptions {
 }
 
 async function initialise({ binaries, launcher, dataPath, options }: InitialiseOptions) {
+  // Renamed when it is whole: a start that is interrupted here leaves nothing that looks like a cluster.
+  const newPath = `${dataPath}.new`;
+  await rm(newPath, { recursive: true, force: true });
   await rm(dataPath, { recursive: true, force: true });
   const passwordFile = join(options.path, 'initial-password');
   await writeFile(passwordFile, options.password, { mode: 0o600 });
   if (launcher.uid !== undefined) await chown(passwordFile, launcher.uid, launcher.uid);
-  const words = [...launcher.prefix, binaries.initdb, '--pgdata', dataPath, '--username', USER];
+  const words = [...launcher.prefix, binaries.initdb, '--pgdata', newPath, '--username', USER];
   words.push('--auth', 'scram-sha-256', '--pwfile', passwordFile, '--encoding', 'UTF8', '--locale', 'C');
   try {
     await run(words[0] as string, words.slice(1), { uid: launcher.uid, gid: launcher.uid });
+    await rename(newPath, dataPath);
   } catch (cause) {
     const reason = (cause as { stderr?: string }).stderr?.trim().split('\n').at(-1) ?? String(cause);
     throw new StartupError(
@@ -175,6 +179,7 @@ function launch({ binaries, launcher, dataPath, port, settings }: LaunchOptions)
     uid: launcher.uid,
     gid: launcher.uid,
   });
+  endWithProcess(child);
   const output: string[] = [];
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     output.push(...text.trim().split('\n'));
@@ -201,6 +206,13 @@ async function launchUntilReady(options: LaunchOptions, url: string, signal?: Ab
       await sleep(LEFTOVER_POLL_MS);
     }
   }
+}
+
+/** However this process ends, except by SIGKILL, its Postgres ends too. */
+function endWithProcess(child: ChildProcess) {
+  const end = () => void child.kill('SIGINT');
+  process.once('exit', end);
+  child.once('exit', () => process.off('exit', end));
 }
 
 async function waitUntilReady(child: Child, url: string, signal?: AbortSignal) {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Page } from 'playwright-core';
+import { readCommandLine } from '../../src/cli/command.ts';
 import { readProcessConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
 import { startPosthorn } from '../../src/main.ts';
@@ -13,6 +14,11 @@ import { launchBrowser } from '../support/chromium.ts';
 
 // The command that makes the pictures of the dashboard in docs/images/: of a Posthorn of its own, with deliveries that are
 // really made, and an hour of statistics behind them that is made up.
+
+readCommandLine({
+  usage: 'npm run dashboard:screenshots --',
+  help: 'Writes the pictures of the dashboard to docs/images, from a Posthorn with sample traffic.\n\n  npm run dashboard:screenshots\n',
+});
 
 const IMAGES_DIR = join(import.meta.dirname, '../../docs/images');
 const VIEWPORT = { width: 1_280, height: 860 };

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readCommandLine, USAGE_EXIT_CODE } from '../../src/cli/command.ts';
 import { FAULTS } from './faults.ts';
 import { ROOT } from './machine.ts';
 import { abortRuns, type Fault, runFault } from './run.ts';
@@ -20,20 +20,16 @@ Starts its own Postgres, processes and receivers, on loopback only. Ends with co
 invariant is broken.
 `;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    runs: { type: 'string' },
-    write: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const { values, positionals } = readCommandLine({
+  usage: 'npm run test:faults --',
+  help: HELP,
+  options: { runs: { type: 'string' }, write: { type: 'boolean', default: false } },
+  names: FAULTS.map(({ name }) => name),
 });
-const unknown = positionals.find((name) => !FAULTS.some((fault) => fault.name === name));
 const runs = values.runs === undefined ? null : Number(values.runs);
-const isWrong = unknown !== undefined || (runs !== null && !(runs >= 1));
-if (values.help || isWrong) {
-  process.stderr.write(unknown === undefined ? HELP : `There is no fault ${unknown}.\n\n${HELP}`);
-  process.exit(isWrong ? 1 : 0);
+if (runs !== null && !(Number.isInteger(runs) && runs >= 1)) {
+  process.stderr.write('--runs must be a whole number from 1.\n');
+  process.exit(USAGE_EXIT_CODE);
 }
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
