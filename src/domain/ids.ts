@@ -24,7 +24,13 @@ const pool = new Uint8Array(POOL_IDS * ID_BYTES);
 let used = pool.length;
 let last = { msecs: 0, seq: 0 };
 
-/** A new UUIDv7: grows with time, also within one millisecond of one process. */
+/** A clock that goes back by less only wavers. IDs go on from the latest time then. */
+const WAVER_MS = 1_000;
+
+/**
+ * A new UUIDv7: grows with time, also within one millisecond of one process. If the clock was ahead and is corrected, IDs
+ * go back with it: otherwise they would stay ahead of the time at which their rows are created.
+ */
 export function newId(): string {
   if (used === pool.length) {
     randomFillSync(pool);
@@ -34,7 +40,9 @@ export function newId(): string {
   used += ID_BYTES;
   const now = Date.now();
   // Each millisecond begins with a number of 31 random bits, which leaves as many again for IDs within it.
-  if (now > last.msecs) last = { msecs: now, seq: new DataView(random.buffer, random.byteOffset).getUint32(0) >>> 1 };
+  const isCorrected = now < last.msecs - WAVER_MS;
+  if (now > last.msecs || isCorrected)
+    last = { msecs: now, seq: new DataView(random.buffer, random.byteOffset).getUint32(0) >>> 1 };
   else last.seq += 1;
   return v7({ random, msecs: last.msecs, seq: last.seq });
 }

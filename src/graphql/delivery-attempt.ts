@@ -4,10 +4,11 @@ import type { AttemptErrorCode } from '../deliver/attempt-error.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { DeliveryAttemptWhereInput } from '../generated/prisma/models/DeliveryAttempt.ts';
 import { builder } from './builder.ts';
+import { findCreatedRanges, findInRanges } from './created-ranges.ts';
 import { HttpMethodRef } from './endpoint.ts';
 import { decodeArgument, decodeOptional } from './ids.ts';
 import { atMost, ENUM_ENTRIES_MAX } from './input-limits.ts';
-import { createdBetween, pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
+import { pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
 
 const MAY_READ: Scope[] = ['DELIVERIES_READ', 'DELIVERIES_RETRY'];
 
@@ -152,7 +153,7 @@ const DeliveryAttemptFilter = builder.inputType('DeliveryAttemptFilter', {
 });
 
 function toWhere(filter: typeof DeliveryAttemptFilter.$inferInput): DeliveryAttemptWhereInput {
-  const { statuses, triggers, isDeadLetter, createdAfter, createdBefore } = filter;
+  const { statuses, triggers, isDeadLetter } = filter;
   return {
     deliveryId: decodeOptional('Delivery', filter.deliveryId, 'filter.deliveryId'),
     eventId: decodeOptional('Event', filter.eventId, 'filter.eventId'),
@@ -160,7 +161,6 @@ function toWhere(filter: typeof DeliveryAttemptFilter.$inferInput): DeliveryAtte
     ...(statuses && { status: { in: statuses } }),
     ...(triggers && { trigger: { in: triggers } }),
     ...(typeof isDeadLetter === 'boolean' && { deadLetteredAt: isDeadLetter ? { not: null } : null }),
-    ...createdBetween(createdAfter, createdBefore),
   };
 }
 
@@ -190,10 +190,14 @@ builder.queryField('deliveryAttempts', (t) =>
       resolve: async (_, args, context, info) => {
         const page = readPage('DeliveryAttempt', args);
         const { where: keys, ...rest } = pageQuery(page);
-        const where = { AND: [visibleAttempts(context.caller), toWhere(args.filter ?? {}), keys] };
+        const conditions = [visibleAttempts(context.caller), toWhere(args.filter ?? {}), keys];
         const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
         const { deliveryAttempt } = context.services.prisma;
-        return toConnection(page, await deliveryAttempt.findMany({ ...query, ...rest, where }));
+        const ranges = await findCreatedRanges(context, 'delivery_attempts', args.filter ?? {});
+        const rows = await findInRanges(ranges, { ...page, ...rest }, (range, take) =>
+          deliveryAttempt.findMany({ ...query, ...rest, take, where: { AND: [...conditions, range] } }),
+        );
+        return toConnection(page, rows);
       },
     },
     AttemptConnectionRef,

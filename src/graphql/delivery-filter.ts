@@ -7,7 +7,6 @@ import { DeliveryStatusRef } from './delivery-status.ts';
 import { areFilterTexts, FILTER_TEXT_RULE } from './filter-text.ts';
 import { describeId } from './ids.ts';
 import { atMost, ENUM_ENTRIES_MAX, FILTER_CHARS_MAX, FILTER_TEXTS_MAX } from './input-limits.ts';
-import { createdBetween } from './pages.ts';
 
 /** IDs of one filter. */
 export const FILTER_IDS_MAX = 500;
@@ -50,12 +49,13 @@ export const refuseArgument: Refuse = (field, message) =>
 export const refuseInput: Refuse = (field, message) => new InvalidInputError([{ path: ['filter', field], message }]);
 
 /**
- * The condition that a filter is on deliveries: the same for lists, counts, and changes of many.
+ * The condition that a filter is on deliveries, its times aside: the same for lists, counts, and changes of many. Times are
+ * ranges, see `findCreatedRanges`.
  *
  * @throws what `refuse` makes, where the filter can't be read
  */
 export function toDeliveryWhere(filter: DeliveryFilterInput, refuse: Refuse): DeliveryWhereInput {
-  const { ids, statuses, eventTypes, sourceKey, responseStatus, createdAfter, createdBefore } = filter;
+  const { ids, statuses, eventTypes, sourceKey, responseStatus } = filter;
   if (!areFilterTexts(eventTypes)) throw refuse('eventTypes', FILTER_TEXT_RULE);
   if (!areFilterTexts(sourceKey)) throw refuse('sourceKey', FILTER_TEXT_RULE);
   checkResponseStatus(responseStatus, refuse);
@@ -66,7 +66,6 @@ export function toDeliveryWhere(filter: DeliveryFilterInput, refuse: Refuse): De
     ...(eventTypes && { eventType: { in: eventTypes } }),
     ...(typeof sourceKey === 'string' && { sourceKey }),
     ...(typeof responseStatus === 'number' && { lastResponseStatus: responseStatus }),
-    ...createdBetween(createdAfter, createdBefore),
     ...(ids && { AND: { id: { in: decodeIds(ids, refuse) } } }),
   };
 }

@@ -5,6 +5,7 @@ import { findRetryRefusal } from '../domain/delivery.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { DeliveryWhereInput } from '../generated/prisma/models/Delivery.ts';
 import { builder } from './builder.ts';
+import { findCreatedRanges, findInRanges } from './created-ranges.ts';
 import { AttemptConnectionRef, AttemptEdgeRef, DeliveryAttemptRef } from './delivery-attempt.ts';
 import { DeliveryFilter, type DeliveryFilterInput, refuseArgument, toDeliveryWhere } from './delivery-filter.ts';
 import { DeliveryStatusRef } from './delivery-status.ts';
@@ -135,10 +136,14 @@ builder.queryField('deliveries', (t) =>
       resolve: async (_, args, context, info) => {
         const page = readPage('Delivery', args);
         const { where: keys, ...rest } = pageQuery(page);
-        const where = { AND: [...whereOf(context.caller, args.filter), keys] };
+        const conditions = [...whereOf(context.caller, args.filter), keys];
         const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
         const { prisma } = context.services;
-        return toConnection(page, await prisma.delivery.findMany({ ...query, ...rest, where }));
+        const ranges = await findCreatedRanges(context, 'deliveries', args.filter ?? {});
+        const rows = await findInRanges(ranges, { ...page, ...rest }, (range, take) =>
+          prisma.delivery.findMany({ ...query, ...rest, take, where: { AND: [...conditions, range] } }),
+        );
+        return toConnection(page, rows);
       },
     },
     DeliveryConnectionRef,
@@ -152,12 +157,18 @@ builder.queryField('deliveryCount', (t) =>
     authScopes: { anyScope: MAY_READ },
     complexity: COUNT_COMPLEXITY,
     args: { filter: t.arg({ type: DeliveryFilter, description: 'Which ones; left out: all.' }) },
-    resolve: (_, { filter }, { services, caller }) =>
-      services.prisma.delivery.count({
-        where: { AND: whereOf(caller, filter) },
-        // As the list: where old ones were deleted, an index is long to walk from its other end.
-        orderBy: { id: 'desc' },
-        take: DELIVERY_COUNT_MAX,
-      }),
+    resolve: async (_, { filter }, context) => {
+      const conditions = whereOf(context.caller, filter);
+      let count = 0;
+      for (const range of await findCreatedRanges(context, 'deliveries', filter ?? {})) {
+        count += await context.services.prisma.delivery.count({
+          where: { AND: [...conditions, range] },
+          // As the list: where old ones were deleted, an index is long to walk from its other end.
+          orderBy: { id: 'desc' },
+          take: DELIVERY_COUNT_MAX,
+        });
+      }
+      return Math.min(count, DELIVERY_COUNT_MAX);
+    },
   }),
 );

@@ -6,19 +6,12 @@ import type { EventWhereInput } from '../generated/prisma/models/Event.ts';
 import { findEventsByStatus } from '../storage/find-events-by-status.ts';
 import { builder } from './builder.ts';
 import type { Context } from './context.ts';
+import { findCreatedRanges, findInRanges } from './created-ranges.ts';
 import { DeliveryConnectionRef, DeliveryEdgeRef, DeliveryRef } from './delivery.ts';
 import { checkFilterTexts } from './filter-text.ts';
 import { decodeArgument } from './ids.ts';
 import { atMost, ENUM_ENTRIES_MAX, FILTER_CHARS_MAX, FILTER_TEXTS_MAX } from './input-limits.ts';
-import {
-  createdBetween,
-  loadNestedPage,
-  type Page,
-  pageComplexity,
-  pageQuery,
-  readPage,
-  toConnection,
-} from './pages.ts';
+import { loadNestedPage, type Page, pageComplexity, pageQuery, readPage, toConnection } from './pages.ts';
 
 const MAY_READ: Scope[] = ['DELIVERIES_READ', 'DELIVERIES_RETRY'];
 
@@ -200,8 +193,10 @@ builder.queryField('events', (t) =>
         checkFilterTexts('filter.types', types);
         checkFilterTexts('filter.sourceKey', sourceKey);
         const query = queryFromInfo({ context, info, path: ['edges', 'node'] });
-        const { found, ...rest } = await toQuery(page, args.filter ?? {}, context);
-        const rows = await context.services.prisma.event.findMany({ ...query, ...rest });
+        const { found, ranges, where, ...rest } = await toQuery(page, args.filter ?? {}, context);
+        const rows = await findInRanges(ranges, { ...page, ...rest }, (range, take) =>
+          context.services.prisma.event.findMany({ ...query, ...rest, take, where: { AND: [where, range] } }),
+        );
         return toConnection(page, rows, found);
       },
     },
@@ -211,19 +206,19 @@ builder.queryField('events', (t) =>
 );
 
 /** The status of an event is not in its row, so events of a status are found first, and then read by their IDs. */
-async function toQuery(page: Page, filter: typeof EventFilter.$inferInput, { services, caller }: Context) {
+async function toQuery(page: Page, filter: typeof EventFilter.$inferInput, context: Context) {
+  const { services, caller } = context;
   const { types, statuses, sourceKey, createdAfter, createdBefore } = filter;
   const { where: keys, ...rest } = pageQuery(page);
-  const times = createdBetween(createdAfter, createdBefore);
   if (!statuses) {
     const where: EventWhereInput = {
       ...visibleEvents(caller),
       ...(types && { type: { in: types } }),
       ...(typeof sourceKey === 'string' && { sourceKey }),
-      ...times,
     };
     const matching: EventWhereInput = { AND: [where, keys] };
-    return { ...rest, where: matching, found: undefined };
+    const ranges = await findCreatedRanges(context, 'events', filter);
+    return { ...rest, where: matching, ranges, found: undefined };
   }
   const ids = await findEventsByStatus(services.deliveries.pool, {
     environmentId: caller.environmentId,
@@ -240,5 +235,5 @@ async function toQuery(page: Page, filter: typeof EventFilter.$inferInput, { ser
     limit: rest.take,
   });
   const where: EventWhereInput = { id: { in: ids } };
-  return { ...rest, where, found: ids.length };
+  return { ...rest, where, ranges: [{}], found: ids.length };
 }

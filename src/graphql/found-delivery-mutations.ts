@@ -9,6 +9,7 @@ import {
 import { InvalidInputError, type NotRetryableReason } from '../errors.ts';
 import { builder } from './builder.ts';
 import type { Context } from './context.ts';
+import { findCreatedRanges, findInRanges } from './created-ranges.ts';
 import { DeliveryFilter, type DeliveryFilterInput, refuseInput, toDeliveryWhere } from './delivery-filter.ts';
 import { NotRetryableReasonRef } from './errors.ts';
 import { atMost, CURSOR_CHARS_MAX } from './input-limits.ts';
@@ -39,15 +40,23 @@ const foundComplexity = ({ input }: { input: FoundPageInput }) => ({
 
 /** Finds a page as the list `deliveries` has it. @throws {InvalidInputError} */
 async function findPage(
-  { services, caller }: Context,
+  context: Context,
   { filter, first, after }: FoundPageInput,
 ): Promise<FoundPage & { found: FoundDeliveries }> {
   const size = first ?? FIRST_DEFAULT;
   if (size < 1 || size > FOUND_DELIVERIES_MAX) throw refuse('first', `must be from 1 to ${FOUND_DELIVERIES_MAX}.`);
   const page = { kind: 'Delivery', size, isBackward: false, after: readAfter(after), before: undefined } as const;
   const { where: keys, ...rest } = pageQuery(page);
-  const where = { AND: [visibleDeliveries(caller), toDeliveryWhere(filter, refuseInput), keys] };
-  const rows = await services.prisma.delivery.findMany({ select: { id: true }, ...rest, where });
+  const conditions = [visibleDeliveries(context.caller), toDeliveryWhere(filter, refuseInput), keys];
+  const ranges = await findCreatedRanges(context, 'deliveries', filter);
+  const rows = await findInRanges(ranges, { ...page, ...rest }, (range, take) =>
+    context.services.prisma.delivery.findMany({
+      select: { id: true },
+      ...rest,
+      take,
+      where: { AND: [...conditions, range] },
+    }),
+  );
   const ids = rows.slice(0, size).map(({ id }) => id);
   const last = ids.at(-1);
   return {

@@ -1,6 +1,6 @@
 import DataLoader from 'dataloader';
 import type { GraphQLResolveInfo } from 'graphql';
-import { decodeId, encodeId, firstIdAt, type IdKind } from '../domain/ids.ts';
+import { decodeId, encodeId, type IdKind } from '../domain/ids.ts';
 import { RequestError } from '../errors.ts';
 import type { Context } from './context.ts';
 import { pathOf } from './selection.ts';
@@ -46,23 +46,6 @@ export const pageComplexity = ({ first, last }: PageArgs) => ({
   field: 1,
   multiplier: Math.min(PAGE_SIZE_MAX, Math.max(1, first ?? last ?? PAGE_SIZE_DEFAULT)),
 });
-
-/** IDs carry the time of their making, which differs from `createdAt` by less: an attempt's ID is made at its end. */
-const ID_SLACK_MS = 120_000;
-
-/**
- * Condition on `createdAt`, with a range of IDs around it: the list is ordered by ID, so that one is found at once and
- * not by walking over everything that is newer.
- */
-export function createdBetween(after: Date | null | undefined, before: Date | null | undefined) {
-  const shift = (time: Date, ms: number) => firstIdAt(new Date(time.getTime() + ms));
-  return {
-    createdAt: { gt: after ?? undefined, lt: before ?? undefined },
-    ...((after || before) && {
-      id: { gte: after ? shift(after, -ID_SLACK_MS) : undefined, lt: before ? shift(before, ID_SLACK_MS) : undefined },
-    }),
-  };
-}
 
 /** The part of a Prisma query that reads a page, and one row more to see whether there is another page. */
 export function pageQuery({ after, before, isBackward, size }: Page) {
