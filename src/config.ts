@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { isSchemaName, parseDatabaseUrl, SCHEMA_RULE } from './database-url.ts';
+import { findSchemaConflict, isSchemaName, parseDatabaseUrl, SCHEMA_RULE } from './database-url.ts';
 import { StartupError } from './errors.ts';
 import { findUnknownSettings } from './setting-names.ts';
 
@@ -17,6 +17,8 @@ export interface Config {
   databaseWaitMs: number;
   /** Whether a process applies missing migrations by itself, or leaves them to `npm run migrate`. */
   migrates: boolean;
+  /** Connections of each of the two pools: for callers, and for workers. */
+  databaseConnections: number;
   /** Where the embedded Postgres and its keys live. */
   dataDir: string;
   host: string;
@@ -77,6 +79,12 @@ export const ENCRYPTION_KEY_BYTES = 32;
 
 /** Each is tried on what was sealed before keys had IDs. */
 const OLD_ENCRYPTION_KEYS_MAX = 10;
+
+/** Connections of a pool. Postgres' default of 100 leaves room for several processes. */
+export const DATABASE_CONNECTIONS_DEFAULT = 12;
+/** With one, everything would wait for everything. */
+const DATABASE_CONNECTIONS_MIN = 2;
+const DATABASE_CONNECTIONS_MAX = 1_000;
 
 const RETENTION_DAYS_DEFAULT = 30;
 /** Idempotency keys are promised for 24 h, and go with their events. */
@@ -176,12 +184,20 @@ const DISABLE_FAILING_RULE = `must be a number of days from 1 to ${DISABLE_FAILI
 const databaseUrl = z
   .string()
   .regex(/^postgres(ql)?:\/\//, 'must be a URL of the form postgresql://user:password@host:5432/database')
-  .refine((url) => isSchemaName(parseDatabaseUrl(url).schema), `may name a schema, as ?schema=name, of ${SCHEMA_RULE}`)
+  .refine(
+    (url) => isSchemaName(parseDatabaseUrl(url).schema),
+    `must name a schema, if any, as ?schema=name with ${SCHEMA_RULE}`,
+  )
   .optional();
 
 const environmentSchema = z.object({
   DATABASE_URL: databaseUrl,
   POSTHORN_DIRECT_DATABASE_URL: databaseUrl,
+  POSTHORN_DATABASE_CONNECTIONS: wholeNumber('a number', {
+    min: DATABASE_CONNECTIONS_MIN,
+    max: DATABASE_CONNECTIONS_MAX,
+    default: DATABASE_CONNECTIONS_DEFAULT,
+  }),
   PORT: wholeNumber('a port number', { min: 0, max: 65_535, default: 4000 }),
   HOST: z.string().default('127.0.0.1'),
   POSTHORN_ROOT_KEY: z
@@ -305,7 +321,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   if (given.POSTHORN_DIRECT_DATABASE_URL && !given.DATABASE_URL) {
     faults.push('POSTHORN_DIRECT_DATABASE_URL is of use only beside DATABASE_URL; set that, or leave out both');
   }
-  faults.push(...findSchemaConflict(given));
+  faults.push(...findSchemaConflict(given.DATABASE_URL, given.POSTHORN_DIRECT_DATABASE_URL));
   if (!parsed.success || faults.length > 0) throw new StartupError(faults.join('; '));
   return toConfig(parsed.data);
 }
@@ -329,21 +345,6 @@ function findMissingKeys(env: Record<string, string | undefined>): string[] {
   return faults;
 }
 
-/** Both URLs lead to the same tables. */
-function findSchemaConflict({
-  DATABASE_URL,
-  POSTHORN_DIRECT_DATABASE_URL,
-}: Record<string, string | undefined>): string[] {
-  if (!DATABASE_URL || !POSTHORN_DIRECT_DATABASE_URL) return [];
-  const [schema, directSchema] = [DATABASE_URL, POSTHORN_DIRECT_DATABASE_URL].map(
-    (url) => parseDatabaseUrl(url).schema,
-  );
-  if (schema === directSchema) return [];
-  return [
-    `POSTHORN_DIRECT_DATABASE_URL names the schema ${directSchema} and DATABASE_URL the schema ${schema}; add the same ?schema= to both`,
-  ];
-}
-
 const DAY_MS = 86_400_000;
 const toMs = (days: number | null) => days && days * DAY_MS;
 
@@ -355,6 +356,7 @@ function toConfig(env: Environment): Config {
     directDatabaseUrl: env.POSTHORN_DIRECT_DATABASE_URL ?? null,
     databaseWaitMs: env.POSTHORN_DATABASE_WAIT_MS,
     migrates: env.POSTHORN_MIGRATE ?? true,
+    databaseConnections: env.POSTHORN_DATABASE_CONNECTIONS,
     dataDir: env.POSTHORN_DATA_DIR,
     host: env.HOST,
     port: env.PORT,

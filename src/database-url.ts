@@ -37,3 +37,14 @@ export function parseDatabaseUrl(databaseUrl: string): DatabaseUrl {
 
 /** Whether `name` can be the schema of Posthorn's tables. */
 export const isSchemaName = (name: string): boolean => SCHEMA_PATTERN.test(name);
+
+/** @returns what is wrong if the two URLs of a configuration name different schemas, as a list of at most one sentence */
+export function findSchemaConflict(databaseUrl: string | undefined, directDatabaseUrl: string | undefined): string[] {
+  if (!databaseUrl || !directDatabaseUrl) return [];
+  const { schema } = parseDatabaseUrl(databaseUrl);
+  const { schema: directSchema } = parseDatabaseUrl(directDatabaseUrl);
+  if (schema === directSchema) return [];
+  return [
+    `POSTHORN_DIRECT_DATABASE_URL names the schema ${directSchema} and DATABASE_URL the schema ${schema}; add the same ?schema= to both`,
+  ];
+}

@@ -65,15 +65,16 @@ export class DeliveryAtEndError extends Error {
   }
 }
 
-/** The database broke off while events were being stored, so nobody knows whether they are. */
+/** The database broke off while something was being stored, so nobody knows whether it is. */
 export class UnknownOutcomeError extends Error {
   override readonly name = 'UnknownOutcomeError';
 
-  constructor(cause: unknown) {
-    super(
-      'The database could not be reached, or broke off before it answered: the events may be stored or not. Publish them again with the same idempotency keys; without keys they may be stored twice.',
-      { cause },
-    );
+  /** @param message @default that of events */
+  constructor(
+    cause: unknown,
+    message = 'The database could not be reached, or broke off before it answered: the events may be stored or not. Publish them again with the same idempotency keys; without keys they may be stored twice.',
+  ) {
+    super(message, { cause });
   }
 }
 
@@ -95,14 +96,29 @@ export class RequestError extends Error {
     | 'RATE_LIMITED'
     | 'CURSOR_EXPIRED'
     | 'OPERATION_TIMEOUT'
+    | 'SERVICE_UNAVAILABLE'
     | 'PERSISTED_QUERY_NOT_SUPPORTED';
-  /** With RATE_LIMITED: after so long it is worth another try. */
+  /** With RATE_LIMITED and SERVICE_UNAVAILABLE: after so long it is worth another try. */
   readonly retryAfterMs: number | undefined;
 
   constructor(code: RequestError['code'], message: string, retryAfterMs?: number) {
     super(message);
     this.code = code;
     this.retryAfterMs = retryAfterMs;
+  }
+}
+
+const UNAVAILABLE_RETRY_AFTER_MS = 1_000;
+
+/** The database is away or has no resources, and nothing was stored: the same operation may succeed a little later. */
+export class ServiceUnavailableError extends RequestError {
+  constructor(cause?: unknown) {
+    super(
+      'SERVICE_UNAVAILABLE',
+      'The database is not available now. Try again after `retryAfterMs`.',
+      UNAVAILABLE_RETRY_AFTER_MS,
+    );
+    this.cause = cause;
   }
 }
 

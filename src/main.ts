@@ -27,6 +27,7 @@ import { DeliveryQueue } from './queue/delivery-queue.ts';
 import { checkDatabase } from './storage/check-database.ts';
 import { checkEncryptionKey } from './storage/check-encryption-key.ts';
 import { describeStartFailure } from './storage/connect-failure.ts';
+import { ConnectionShare } from './storage/connection-share.ts';
 import { openDatabase, openPool } from './storage/database.ts';
 import { OutgoingReader } from './storage/load-outgoing.ts';
 import { migrate } from './storage/migrations/migrate.ts';
@@ -124,7 +125,8 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
   else await whenReachable(() => requireMigrations(directUrl, waiting));
   // What is done for callers has a pool of its own: none of its statements runs on when nobody waits for it any more, and
   // however much is asked, outcomes are recorded.
-  const pool = openPool(databaseUrl, log, { isPooled, walksIndexes: true });
+  const connections = { isPooled, max: config.databaseConnections, share: new ConnectionShare() };
+  const pool = openPool(databaseUrl, log, { ...connections, walksIndexes: true });
   stops.push(() => pool.end());
   await whenReachable(() => checkEncryptionKey(pool, keyring));
   const postgresVersion = await whenReachable(() => readPostgresVersion(pool));
@@ -191,7 +193,7 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
   let services: Services | null = null;
   if (config.role !== 'worker') {
     const api = openDatabase(databaseUrl, log, {
-      isPooled,
+      ...connections,
       statementTimeoutMs: config.operationTimeoutMs + STATEMENT_GRACE_MS,
     });
     stops.push(() => api.close());

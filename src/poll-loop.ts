@@ -1,3 +1,4 @@
+import { logFailure } from './database-outage.ts';
 import type { Log } from './log.ts';
 
 const RETRY_MS_MIN = 100;
@@ -24,6 +25,8 @@ export class PollLoop {
   #isWoken = false;
   #wakeUp: (() => void) | undefined;
   #done: Promise<void> = Promise.resolve();
+  /** The fault that turns end with now; undefined: the last turn succeeded, or the database was away. */
+  #failure: { message: string; startedAt: number; count: number } | undefined;
 
   constructor(options: PollLoopOptions) {
     this.#options = options;
@@ -59,14 +62,33 @@ export class PollLoop {
         const startedAt = performance.now();
         const hasMore = await this.#options.turn();
         retryMs = RETRY_MS_MIN;
+        this.#logRecovery();
         if (!hasMore && !this.#isWoken) await this.#wait(this.#restMs(performance.now() - startedAt));
       } catch (error) {
-        const { log, name } = this.#options;
-        log.error({ loop: name, error: (error as Error).message, retryInMs: retryMs }, 'loop.failed');
+        this.#logFailure(error as Error);
         await this.#wait(retryMs);
         retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
       }
     }
+  }
+
+  /** Once for a fault that stays the same. */
+  #logFailure(error: Error) {
+    const { log, name } = this.#options;
+    const failure = this.#failure;
+    if (failure?.message === error.message) failure.count += 1;
+    else if (logFailure(log, { level: 'error', error, loop: name }, 'loop.failed')) {
+      const startedAt = failure?.startedAt ?? performance.now();
+      this.#failure = { message: error.message, startedAt, count: (failure?.count ?? 0) + 1 };
+    }
+  }
+
+  #logRecovery() {
+    if (!this.#failure) return;
+    const { startedAt, count } = this.#failure;
+    this.#failure = undefined;
+    const durationMs = Math.round(performance.now() - startedAt);
+    this.#options.log.info({ loop: this.#options.name, durationMs, failures: count }, 'loop.recovered');
   }
 
   #restMs(turnMs: number): number {

@@ -9,6 +9,8 @@ const LINES_MAX = 400;
 const LAYERS = [
   [
     'config.ts',
+    'database-errors.ts',
+    'database-outage.ts',
     'database-url.ts',
     'log.ts',
     'errors.ts',

@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader';
+import { logFailure } from '../database-outage.ts';
 import type { Log } from '../log.ts';
 import { PollLoop } from '../poll-loop.ts';
 import { type DeliveryJob, type DeliveryQueue, type JobClaim, TOUCH_INTERVAL_MS } from '../queue/delivery-queue.ts';
@@ -76,7 +77,7 @@ export class Dispatcher {
     this.#waiting = [];
     // Where that fails, others take them after the heartbeat's time.
     await this.#options.queue.giveBack(unbegun).catch((error: Error) => {
-      this.#options.log.warn({ error: error.message }, 'dispatcher.give_back_failed');
+      logFailure(this.#options.log, { level: 'warn', error }, 'dispatcher.give_back_failed');
     });
     for (const claim of unbegun) this.#forget(claim);
     while (this.#claims.size > 0) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -222,7 +223,11 @@ export class Dispatcher {
     work
       .catch((error: Error) => {
         // The job stays claimed and unrefreshed, so another worker takes it after the heartbeat's time.
-        this.#options.log.error({ error: error.message, deliveryId: job.deliveryId }, 'dispatcher.delivery_failed');
+        logFailure(
+          this.#options.log,
+          { level: 'error', error, deliveryId: job.deliveryId },
+          'dispatcher.delivery_failed',
+        );
       })
       .finally(() => {
         this.#forget(job.claim);
@@ -244,7 +249,7 @@ export class Dispatcher {
 
   async #touch() {
     await this.#options.queue.touch([...this.#claims.values()].map(({ claim }) => claim)).catch((error: Error) => {
-      this.#options.log.warn({ error: error.message }, 'dispatcher.touch_failed');
+      logFailure(this.#options.log, { level: 'warn', error }, 'dispatcher.touch_failed');
     });
   }
 }

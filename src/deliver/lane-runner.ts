@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
+import { logFailure } from '../database-outage.ts';
 import { isProbeDue } from '../domain/failure-streak.ts';
 import { encodeId, newId } from '../domain/ids.ts';
 import type { Log } from '../log.ts';
@@ -105,7 +106,7 @@ export class LaneRunner {
     clearInterval(keeper);
     // Where that fails, others take the lanes when the lease has run out.
     await this.#leave().catch((error: Error) => {
-      this.#options.log.warn({ error: error.message }, 'lanes.release_failed');
+      logFailure(this.#options.log, { level: 'warn', error }, 'lanes.release_failed');
     });
   }
 
@@ -118,7 +119,7 @@ export class LaneRunner {
     try {
       await announceWorker(this.#options.pool, this.#worker, LEASE_MS);
     } catch (error) {
-      this.#options.log.warn({ error: (error as Error).message }, 'lanes.renew_failed');
+      logFailure(this.#options.log, { level: 'warn', error }, 'lanes.renew_failed');
     }
   }
 
@@ -198,7 +199,11 @@ export class LaneRunner {
 
   #rest(lane: Lane, error: Error) {
     lane.restsUntil = performance.now() + REST_MS;
-    this.#options.log.error({ endpointId: encodeId('Endpoint', lane.endpointId), error: error.message }, 'lane.failed');
+    logFailure(
+      this.#options.log,
+      { level: 'error', error, endpointId: encodeId('Endpoint', lane.endpointId) },
+      'lane.failed',
+    );
   }
 
   async #drain(lane: Lane, room: number) {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase, Pool } from 'pg';
+import { logFailure } from '../database-outage.ts';
 import { type FailureStreak, findDisableReason } from '../domain/failure-streak.ts';
 import type { Log } from '../log.ts';
 import type { DeliveryQueue, JobClaim } from '../queue/delivery-queue.ts';
@@ -137,8 +138,8 @@ export class Recorder {
       } catch (error) {
         if (isTimeout(error)) timeouts += 1;
         if (!isFaultOfAll(error) || timeouts >= TIMEOUTS_MAX) return error;
-        const { message } = error as Error;
-        this.#options.log.error({ error: message, entries: entries.length, retryInMs: waitMs }, 'recorder.failed');
+        const { log } = this.#options;
+        logFailure(log, { level: 'error', error, entries: entries.length, retryInMs: waitMs }, 'recorder.failed');
         await sleep(waitMs);
       }
     }

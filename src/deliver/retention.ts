@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
+import { logFailure } from '../database-outage.ts';
 import { HOUR_SECONDS, MINUTE_SECONDS, MINUTES_KEPT_MS } from '../domain/delivery-stats.ts';
 import { CHANGES_KEPT_MS } from '../live/change-log.ts';
 import type { Log } from '../log.ts';
@@ -68,7 +69,7 @@ export class Retention {
       await this.#repeat(() => deleteOldStats(pool, HOUR_SECONDS, publishedBefore));
       await this.#deleteEvents({ publishedBefore, unchangedSince });
     } catch (error) {
-      log.warn({ error: (error as Error).message }, 'retention.failed');
+      logFailure(log, { level: 'warn', error }, 'retention.failed');
     }
   }
 

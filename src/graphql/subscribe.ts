@@ -12,9 +12,10 @@ import {
 } from 'graphql';
 import { isAsyncIterable } from 'graphql-yoga';
 import { type Caller, shareCaller } from '../access/caller.ts';
+import { logFailure } from '../database-outage.ts';
 import type { Context } from './context.ts';
 import { CostLimitError } from './cost-limit.ts';
-import { isUnforeseen } from './original-error.ts';
+import { findOriginal, isUnforeseen } from './original-error.ts';
 import { forgetScopes } from './scope-cache.ts';
 import { Turnstile } from './turnstile.ts';
 
@@ -140,7 +141,11 @@ async function executeSurely(args: ValidatedSubscriptionArgs, caller: Caller): P
       return result;
     }
     if (performance.now() - start > GIVE_UP_MS) throw error;
-    services.log.warn({ error: error.message, retryInMs: waitMs }, 'feed.selection_failed');
+    logFailure(
+      services.log,
+      { level: 'warn', error: findOriginal(error) ?? error, retryInMs: waitMs },
+      'feed.selection_failed',
+    );
     await sleep(waitMs);
   }
 }

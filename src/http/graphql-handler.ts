@@ -195,10 +195,11 @@ function present({ sessions, lines }: PresentOptions): Plugin<object, ServerCont
     onResultProcess: ({ request, result, setResult, resultProcessor, setResultProcessor, serverContext }) => {
       const { requestId } = serverContext;
       const presentOne = <T>(one: T, isResponse: boolean): T => {
-        const { errors } = one as ExecutionResult;
-        return errors
-          ? { ...one, errors: presentErrors(errors.map(toGraphqlError), { requestId, lines, isResponse }) }
-          : one;
+        const { errors, data } = one as ExecutionResult;
+        if (!errors) return one;
+        const hasData = Object.values(data ?? {}).some((value) => value !== null);
+        const options = { requestId, lines, isResponse, hasData };
+        return { ...one, errors: presentErrors(errors.map(toGraphqlError), options) };
       };
       if (Array.isArray(result)) return setResult(result.map((one) => presentOne(one, true)));
       if (!isAsyncIterable(result)) return setResult(presentOne(result, true));

@@ -15,6 +15,7 @@ import type { Context } from '../graphql/context.ts';
 import { isIntrospection, parseWithinLimits } from '../graphql/cost-limit.ts';
 import { forgetScopes } from '../graphql/scope-cache.ts';
 import { Turnstile } from '../graphql/turnstile.ts';
+import { describeLostMutations } from './lost-mutations.ts';
 import { toGraphqlError } from './present-errors.ts';
 import { JsonLimitError, parseRequestJson } from './request-json.ts';
 
@@ -76,7 +77,8 @@ export function limitOperations({ operationTimeoutMs, introspection }: Operation
             try {
               context.largeInputs = checkInputs(args);
               if (isMutation) await mutations.pass();
-              return await executeFn(Object.assign({}, args, { signal, hideSuggestions: !introspection }));
+              const result = await executeFn(Object.assign({}, args, { signal, hideSuggestions: !introspection }));
+              return isMutation ? describeLostMutations(result) : result;
             } catch (error) {
               if (error instanceof RequestError) return { errors: [toGraphqlError(error)] };
               throw error;

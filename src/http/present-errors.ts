@@ -1,5 +1,6 @@
 import { GraphQLError } from 'graphql';
-import { RequestError, UnknownOutcomeError } from '../errors.ts';
+import { isDatabaseUnavailable } from '../database-errors.ts';
+import { RequestError, ServiceUnavailableError, UnknownOutcomeError } from '../errors.ts';
 import { CostLimitError } from '../graphql/cost-limit.ts';
 import { findOriginal } from '../graphql/original-error.ts';
 import type { RepeatedLines } from './repeated-lines.ts';
@@ -33,6 +34,8 @@ export interface PresentOptions {
   lines: RepeatedLines;
   /** The errors are those of a response of HTTP, whose status and headers follow from them. */
   isResponse?: boolean;
+  /** Some fields of the response have a value. @default false */
+  hasData?: boolean;
 }
 
 /** What was thrown, as an error of GraphQL with that beneath it. */
@@ -51,7 +54,7 @@ const shorten = (message: string): string =>
   message.length <= MESSAGE_CHARS_MAX ? message : `${message.slice(0, MESSAGE_CHARS_MAX - 1).toWellFormed()}…`;
 
 function presentError(error: GraphQLError, options: PresentOptions): GraphQLError {
-  const { requestId, lines, isResponse } = options;
+  const { requestId, lines, isResponse, hasData = false } = options;
   const { code, message, retryAfterMs } = classify(error);
   if (code === 'INTERNAL_SERVER_ERROR') {
     const original = findOriginal(error);
@@ -65,17 +68,29 @@ function presentError(error: GraphQLError, options: PresentOptions): GraphQLErro
     source: error.source,
     positions: error.positions,
     path: error.path,
-    extensions: { code, requestId, retryAfterMs, ...(isResponse && { http: chooseHttp(error, code, retryAfterMs) }) },
+    extensions: {
+      code,
+      requestId,
+      retryAfterMs,
+      ...(isResponse && { http: chooseHttp(error, { code, retryAfterMs, hasData }) }),
+    },
   });
 }
 
+interface Chosen {
+  code: string;
+  retryAfterMs: number | undefined;
+  hasData: boolean;
+}
+
 /** A body that is not even JSON is refused with 400, also to clients that ask for 200 with every GraphQL answer. */
-function chooseHttp({ extensions, path }: GraphQLError, code: string, retryAfterMs: number | undefined) {
+function chooseHttp({ extensions, path }: GraphQLError, { code, retryAfterMs, hasData }: Chosen) {
   if (isBadRequest(extensions)) return { status: 400 };
   // A credential that names another tenant. A field that lacks a scope has a path, and is part of an answer.
   if (code === 'FORBIDDEN' && path === undefined) return { status: 403 };
   if (retryAfterMs === undefined) return extensions.http ?? HTTP_BY_CODE[code];
   const headers = { 'retry-after': String(Math.ceil(retryAfterMs / 1_000)) };
+  if (code === 'SERVICE_UNAVAILABLE') return hasData ? { headers } : { status: 503, headers };
   // Beside a field that was refused, others may have succeeded, so the status stays as it is.
   return path === undefined ? { status: 429, headers } : { headers };
 }
@@ -88,6 +103,7 @@ function classify(error: GraphQLError): { code: string; message: string; retryAf
   if (original instanceof RequestError) return original;
   if (original instanceof CostLimitError) return { code: 'COST_LIMIT_EXCEEDED', message: original.message };
   if (original instanceof UnknownOutcomeError) return { code: 'INTERNAL_SERVER_ERROR', message: original.message };
+  if (isDatabaseUnavailable(original)) return new ServiceUnavailableError(original);
   if (INPUT_MESSAGE.test(error.message.slice(0, MESSAGE_CHARS_MAX)))
     return { code: 'BAD_USER_INPUT', message: error.message };
   // Raised by graphql-js or Yoga about the request itself: nothing was thrown by a resolver.

@@ -3,6 +3,7 @@ import { json } from 'node:stream/consumers';
 import { z } from 'zod';
 import type { Authenticator } from '../access/authenticate.ts';
 import type { SignInTokens } from '../access/sign-in-tokens.ts';
+import { isDatabaseUnavailable } from '../database-errors.ts';
 import { RequestError } from '../errors.ts';
 import type { Gate } from './gate.ts';
 import { describeForeignPage, type Headers, headersOf, isLoopback, isOfThisHost, isSecure } from './page-origin.ts';
@@ -91,6 +92,7 @@ async function signIn(
     return { status: 200, body: { expiresAt }, cookies: [writeCookie(session, { expiresAt, isSecure: secure })] };
   } catch (error) {
     if (error instanceof RequestError) return refuse(error.code === 'RATE_LIMITED' ? 429 : 401, error.message);
+    if (isDatabaseUnavailable(error)) return refuse(503, 'The database is not available now. Try again in a second.');
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import type { Authenticator } from '../access/authenticate.ts';
 import { type Caller, countedAs } from '../access/caller.ts';
+import { logFailure } from '../database-outage.ts';
 import { RequestError } from '../errors.ts';
 import type { Log } from '../log.ts';
 
@@ -99,7 +100,7 @@ export class Sessions {
       const ended = new Set(keyIds.filter((id) => !good.has(id)));
       for (const { caller, close } of this.#sessions) if (caller.keyId !== null && ended.has(caller.keyId)) close();
     } catch (error) {
-      this.#options.log.warn({ error: (error as Error).message }, 'sessions.check_failed');
+      logFailure(this.#options.log, { level: 'warn', error }, 'sessions.check_failed');
     } finally {
       this.#isChecking = false;
     }

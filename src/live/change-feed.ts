@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';
+import { logFailure } from '../database-outage.ts';
 import type { Log } from '../log.ts';
 import { PollLoop } from '../poll-loop.ts';
 import { findLogHead, positionOf, readChangesBetween, readSettledChanges, type SettledChanges } from './change-log.ts';
@@ -244,7 +245,7 @@ export class ChangeFeed {
         const round = last ? { head: positionOf(last), at: last.changedAt } : { ...upTo };
         return makeBatch(filter, select(changes, filter), round);
       } catch (error) {
-        this.#options.log.warn({ error: (error as Error).message, retryInMs: waitMs }, 'feed.read_failed');
+        logFailure(this.#options.log, { level: 'warn', error, retryInMs: waitMs }, 'feed.read_failed');
         await sleep(waitMs);
       }
     }

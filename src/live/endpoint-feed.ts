@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Repeater } from '@repeaterjs/repeater';
 import type { Pool } from 'pg';
+import { logFailure } from '../database-outage.ts';
 import { RequestError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { PollLoop } from '../poll-loop.ts';
@@ -123,7 +124,7 @@ export class EndpointFeed {
       try {
         return await readEndpointChanges(pool, filter, { after, max: PAGE_MAX });
       } catch (error) {
-        log.warn({ error: (error as Error).message, retryInMs: waitMs }, 'endpoint_feed.read_failed');
+        logFailure(log, { level: 'warn', error, retryInMs: waitMs }, 'endpoint_feed.read_failed');
         await sleep(waitMs);
       }
     }

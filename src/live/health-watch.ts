@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader';
+import { logFailure } from '../database-outage.ts';
 import type { EndpointHealth } from '../domain/endpoint-health.ts';
 import type { Log } from '../log.ts';
 import { Look } from './look.ts';
@@ -54,7 +55,7 @@ export class HealthWatches {
       try {
         return await this.read(id);
       } catch (error) {
-        log.warn({ endpointId: id, error: (error as Error).message }, 'watch.failed');
+        logFailure(log, { level: 'warn', error, endpointId: id }, 'watch.failed');
         return null;
       }
     });

@@ -1,4 +1,5 @@
 import { Repeater } from '@repeaterjs/repeater';
+import { logFailure } from '../database-outage.ts';
 import type { Log } from '../log.ts';
 import type { Look } from './look.ts';
 
@@ -118,7 +119,7 @@ class Watch<Item> {
         this.latest = await take(this.latest);
         for (const wakeUp of this.wakers) wakeUp();
       } catch (error) {
-        log.warn({ watch: key, error: (error as Error).message }, 'watch.failed');
+        logFailure(log, { level: 'warn', error, watch: key }, 'watch.failed');
         nextAt = Math.min(nextAt, performance.now() + RETRY_MS);
       }
       await this.#wait(nextAt - performance.now());

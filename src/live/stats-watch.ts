@@ -1,3 +1,4 @@
+import { logFailure } from '../database-outage.ts';
 import {
   compareByFailures,
   type DeliveryCounts,
@@ -90,7 +91,7 @@ export class StatsWatches {
           const endpointId = id === WHOLE_ENVIRONMENT_ID ? null : id;
           return makeTick(counts, id, await readWaiting(environmentId, endpointId), time);
         } catch (error) {
-          log.warn({ environmentId, error: (error as Error).message }, 'watch.failed');
+          logFailure(log, { level: 'warn', error, environmentId }, 'watch.failed');
           return null;
         }
       });

@@ -1,7 +1,14 @@
 import type { ClientBase, Pool } from 'pg';
+import { isDatabaseUnavailable, isWithoutEffect } from '../database-errors.ts';
 import { encodeId } from '../domain/ids.ts';
 import type { Tenant } from '../domain/tenant.ts';
-import { IdempotencyConflictError, InvalidInputError, RequestError, UnknownOutcomeError } from '../errors.ts';
+import {
+  IdempotencyConflictError,
+  InvalidInputError,
+  RequestError,
+  ServiceUnavailableError,
+  UnknownOutcomeError,
+} from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import { findEventsByKey, type KeyedEvent } from '../storage/find-events-by-key.ts';
@@ -67,7 +74,8 @@ export class Publisher {
    * @throws {InvalidInputError}
    * @throws {IdempotencyConflictError}
    * @throws {RequestError} RATE_LIMITED, where too many events wait to be stored
-   * @throws {UnknownOutcomeError} where the database broke off: the event may be stored or not
+   * @throws {ServiceUnavailableError} if the database is away and the event was surely not stored
+   * @throws {UnknownOutcomeError} if the database broke off: the event may be stored or not
    */
   async publish(tenant: Tenant, input: PublishInput): Promise<PublishedEvent> {
     const [published] = await this.#submit([makeEvent(tenant, input)]);
@@ -113,7 +121,7 @@ export class Publisher {
       this.#announce(groups, stored);
     } catch (error) {
       if (error instanceof RefusedGroups) return this.#flushWithout(groups, error.refused);
-      if (isFaultOfAll(error)) for (const group of groups) group.reject(new UnknownOutcomeError(error));
+      if (isFaultOfAll(error)) for (const group of groups) group.reject(describeOutage(error));
       else if (groups.length === 1) groups[0]?.reject(error);
       else for (const group of groups) await this.#flush([group]);
     }
@@ -197,6 +205,12 @@ export class Publisher {
     );
   }
 }
+
+/** @returns what a caller is told if the database could not store its events */
+const describeOutage = (error: unknown) =>
+  isDatabaseUnavailable(error) && isWithoutEffect(error)
+    ? new ServiceUnavailableError(error)
+    : new UnknownOutcomeError(error);
 
 /** One call must not use a key for two different events. @throws {InvalidInputError} */
 function refuseContradictions(events: EventRow[]) {

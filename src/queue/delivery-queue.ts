@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase, CustomTypesConfig, Pool } from 'pg';
 import { PgBoss } from 'pg-boss';
+import { logFailure } from '../database-outage.ts';
 import { StartupError } from '../errors.ts';
 import type { Log } from '../log.ts';
 
@@ -101,7 +102,7 @@ export class DeliveryQueue {
       superviseIntervalSeconds: SUPERVISE_INTERVAL_SECONDS,
       monitorIntervalSeconds: SUPERVISE_INTERVAL_SECONDS,
     });
-    this.#boss.on('error', (error) => log.error({ error: error.message }, 'queue.error'));
+    this.#boss.on('error', (error) => logFailure(log, { level: 'error', error }, 'queue.error'));
     this.#boss.on('warning', (warning) => log.warn({ warning: warning.message }, 'queue.warning'));
   }
 
@@ -269,7 +270,7 @@ export class DeliveryQueue {
     if (performance.now() < this.#analyzeAt) return;
     this.#analyzeAt = performance.now() + STALE_CHECK_INTERVAL_MS;
     this.#analyzeIfStale().catch((error: Error) => {
-      this.#log.warn({ error: error.message }, 'queue.analyze_failed');
+      logFailure(this.#log, { level: 'warn', error }, 'queue.analyze_failed');
     });
   }
 

@@ -1,5 +1,5 @@
+import { isDatabaseUnavailable } from '../database-errors.ts';
 import { DatabaseUnavailableError, StartupError } from '../errors.ts';
-import { isDatabaseUnavailable } from './database-errors.ts';
 
 interface PostgresError {
   code?: string;

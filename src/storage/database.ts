@@ -1,12 +1,15 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
+import { DATABASE_CONNECTIONS_DEFAULT } from '../config.ts';
+import { logFailure, watchDatabase } from '../database-outage.ts';
 import { PrismaClient } from '../generated/prisma/client.ts';
 import type { Log } from '../log.ts';
+import { ConnectionShare, SharingPool } from './connection-share.ts';
 import { describeSession, poolerParameters, schemaOf } from './session-settings.ts';
 import { withWholeRows } from './whole-rows.ts';
 
-/** Connections of a pool. Postgres' default of 100 leaves room for several processes. */
-const POOL_MAX = 12;
+/** Opening a connection takes at most so long. */
+const CONNECT_TIMEOUT_MS = 10_000;
 /** A statement that takes longer is ended, so that none can hold a connection for good. */
 const STATEMENT_TIMEOUT_MS = 30_000;
 /** A connection that brings no answer for so much longer is given up: it went silent without being closed. */
@@ -30,6 +33,11 @@ type Words = any;
 
 /** Sends statements that are made in one go in one piece: each would be a system call, and would wake Postgres, by itself. */
 class GatheringClient extends pg.Client {
+  constructor(config: pg.ClientConfig = {}) {
+    // Of the client alone: as an option of the pool, it would also end waiting for a free connection.
+    super({ ...config, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+  }
+
   override query(...words: Words[]): Words {
     const { stream } = this.connection;
     stream.cork();
@@ -68,6 +76,10 @@ export interface PoolOptions {
   isPooled?: boolean;
   /** Statements are to walk indexes wherever there are some. @default false: where that is cheapest */
   walksIndexes?: boolean;
+  /** Most connections at a time. @default {@link DATABASE_CONNECTIONS_DEFAULT} */
+  max?: number;
+  /** The pools of this process share what the server allows. @default this pool has all of it */
+  share?: ConnectionShare;
   /** A statement that takes longer is ended; behind a pooler, only waited for no longer. @default 30 s */
   statementTimeoutMs?: number;
 }
@@ -76,11 +88,17 @@ export interface PoolOptions {
 export function openPool(
   databaseUrl: string,
   log: Log,
-  { isPooled = false, walksIndexes = false, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: PoolOptions = {},
+  {
+    isPooled = false,
+    walksIndexes = false,
+    max = DATABASE_CONNECTIONS_DEFAULT,
+    share = new ConnectionShare(),
+    statementTimeoutMs = STATEMENT_TIMEOUT_MS,
+  }: PoolOptions = {},
 ): pg.Pool {
-  const pool = new pg.Pool({
+  const config = {
     ...describeSession(databaseUrl, { isPooled, settings: walksIndexes ? INDEXES_ONLY : EXACT_INDEXES }),
-    max: POOL_MAX,
+    max,
     query_timeout: statementTimeoutMs + ANSWER_GRACE_MS,
     application_name: 'posthorn',
     keepAlive: true,
@@ -88,9 +106,13 @@ export function openPool(
     ...(isPooled ? { Client: PooledClient } : { Client: GatheringClient, statement_timeout: statementTimeoutMs }),
     // Statements that don't wait for one another's results go out in one piece.
     pipeline: true,
-  });
+  };
+  const pool = new SharingPool(config, share, statementTimeoutMs);
+  pool.onEnd(watchDatabase(log, () => pool.query('select 1')));
   // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
-  pool.on('error', (error) => log.warn({ error: error.message }, 'database.connection_lost'));
+  pool.on('error', (error) => {
+    if (!pool.ending) logFailure(log, { level: 'warn', error }, 'database.connection_lost');
+  });
   // One that breaks while it is in use fails the statements sent on it; what it says beside that must not end us either.
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;

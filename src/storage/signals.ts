@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
+import { logFailure } from '../database-outage.ts';
 import type { Log } from '../log.ts';
 import { describeSession, nameInSchema, schemaOf } from './session-settings.ts';
 
@@ -96,7 +97,7 @@ export class Signals {
     // Over the connection that listens, whose commits wait for no disk. While it is away, over the pool.
     (this.#listening ?? this.#options.pool)
       .query({ name: 'notify', text: NOTIFY_SQL, values: [channels, this.#sender] })
-      .catch((error: Error) => this.#options.log.warn({ error: error.message }, 'signals.notify_failed'));
+      .catch((error: Error) => void logFailure(this.#options.log, { level: 'warn', error }, 'signals.notify_failed'));
   }
 
   async #connect(waitMs = RECONNECT_MS_MIN): Promise<void> {
@@ -124,7 +125,7 @@ export class Signals {
       this.#listening = client;
       for (const signal of SIGNALS) this.#wake(signal);
     } catch (error) {
-      this.#options.log.warn({ error: (error as Error).message, retryInMs: waitMs }, 'signals.connection_failed');
+      logFailure(this.#options.log, { level: 'warn', error, retryInMs: waitMs }, 'signals.connection_failed');
       this.#reconnect(client, Math.min(waitMs * 2, RECONNECT_MS_MAX));
     }
   }
@@ -137,7 +138,7 @@ export class Signals {
       // Changes nothing where it listens already.
       for (const channel of this.#signals.keys()) await client.query(`listen ${quoteIfNeeded(channel)}`);
     } catch (error) {
-      this.#options.log.warn({ error: (error as Error).message }, 'signals.connection_silent');
+      logFailure(this.#options.log, { level: 'warn', error }, 'signals.connection_silent');
       this.#reconnect(client, RECONNECT_MS_MIN);
     }
   }

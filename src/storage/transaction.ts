@@ -1,4 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
+import { markWithoutEffect } from '../database-errors.ts';
 
 const ATTEMPTS_MAX = 5;
 /**
@@ -15,8 +16,10 @@ export const inTransaction = <T>(pool: Pool, work: (client: PoolClient) => Promi
   retryDeadlocks(() =>
     withClient(pool, async (client) => {
       // Waited for: behind a begin that failed, each statement would commit by itself.
-      await client.query('begin');
-      const result = await work(client);
+      const result = await client
+        .query('begin')
+        .then(() => work(client))
+        .catch(rethrowWithoutEffect);
       await client.query('commit');
       return result;
     }),
@@ -55,13 +58,24 @@ export interface TwoStepWork<R, T> {
 export const inTwoSteps = <R, T>(pool: Pool, { read, write }: TwoStepWork<R, T>): Promise<T> =>
   retryDeadlocks(() =>
     withClient(pool, async (client) => {
-      const [, found] = await Promise.all([client.query('begin'), read(client)]);
-      const { done } = await write(client, found);
+      const { done } = await Promise.all([client.query('begin'), read(client)])
+        .then(([, found]) => write(client, found))
+        .catch(rethrowWithoutEffect);
       // Behind a statement that failed, Postgres takes a commit for a rollback.
-      const [result] = await Promise.all([done, client.query('commit')]);
+      const [result] = await Promise.all([done, client.query('commit')]).catch(rethrowRefused);
       return result;
     }),
   );
+
+/** Commit was not sent. */
+function rethrowWithoutEffect(error: unknown): never {
+  throw markWithoutEffect(error);
+}
+
+/** Commit was sent. A statement that Postgres refused with an error, and not by ending the session, rolls it back. */
+function rethrowRefused(error: unknown): never {
+  throw (error as { severity?: string }).severity === 'ERROR' ? markWithoutEffect(error) : error;
+}
 
 async function retryDeadlocks<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
@@ -75,7 +89,7 @@ async function retryDeadlocks<T>(work: () => Promise<T>): Promise<T> {
 
 /** A connection for work in a transaction, which is rolled back where the work throws. */
 async function withClient<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
+  const client = await pool.connect().catch(rethrowWithoutEffect);
   let broken: Error | undefined;
   try {
     return await work(client);

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DatabaseUnavailableError } from '../errors.ts';
+import { isDatabaseUnavailable } from '../database-errors.ts';
+import { DatabaseUnavailableError, StartupError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { describeStartFailure } from './connect-failure.ts';
-import { isDatabaseUnavailable } from './database-errors.ts';
 
 const ADVICE = 'POSTHORN_DATABASE_WAIT_MS sets how long a start waits for it.';
 const RETRY_MS = { min: 250, max: 5_000 };
@@ -56,5 +56,6 @@ async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): 
   }
 }
 
-/** Whether work failed because Postgres can't be reached at the moment. */
-const isAway = (error: unknown): boolean => error instanceof DatabaseUnavailableError || isDatabaseUnavailable(error);
+/** Whether work failed because Postgres can't be reached at the moment. A refusal may be caused by a similar error. */
+const isAway = (error: unknown): boolean =>
+  error instanceof StartupError ? error instanceof DatabaseUnavailableError : isDatabaseUnavailable(error);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from 'vitest';
 import type { Config } from '../../src/config.ts';
-import { createLog } from '../../src/log.ts';
+import { createLog, type Log } from '../../src/log.ts';
 import { type Posthorn, startPosthorn } from '../../src/main.ts';
 import { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './database.ts';
 
@@ -55,12 +55,13 @@ export class TestBed {
   }
 
   /** One more Posthorn on the same database, in this process; stopped with the bed. */
-  async startProcess(overrides: Partial<Config> = {}): Promise<Posthorn> {
+  async startProcess(overrides: Partial<Config> = {}, log?: Log): Promise<Posthorn> {
     const config: Config = {
       databaseUrl: this.database?.url ?? null,
       directDatabaseUrl: null,
       databaseWaitMs: 0,
       migrates: true,
+      databaseConnections: 12,
       dataDir: '',
       host: '127.0.0.1',
       port: 0,
@@ -92,7 +93,7 @@ export class TestBed {
       ...this.#overrides,
       ...overrides,
     };
-    const posthorn = await startPosthorn(config, createLog(config.logLevel));
+    const posthorn = await startPosthorn(config, log ?? createLog(config.logLevel));
     if (this.posthorn) this.#others.push(posthorn);
     return posthorn;
   }
