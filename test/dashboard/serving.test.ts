@@ -64,7 +64,9 @@ describe('the pages of the dashboard', () => {
 
   it('are not served by a worker', async () => {
     const worker = await bed.startProcess({ role: 'worker' });
-    expect((await fetch(worker.url, { headers: HTML })).status).toBe(404);
+    const response = await fetch(`${worker.url}/deliveries`, { headers: HTML });
+    expect(response.status).toBe(404);
+    expect(await (await fetch(worker.url, { headers: HTML })).text()).not.toContain('<script');
     expect(worker.signInUrl).toBeNull();
   });
 
