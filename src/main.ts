@@ -10,6 +10,7 @@ import { RestoreWatch } from './deliver/restore-watch.ts';
 import { Retention } from './deliver/retention.ts';
 import { Scheduler } from './deliver/scheduler.ts';
 import { Sender } from './deliver/sender.ts';
+import { readSocketsMax } from './deliver/socket-gate.ts';
 import { StatsKeeper } from './deliver/stats-keeper.ts';
 import { StrandedSweep } from './deliver/stranded-sweep.ts';
 import { makeTargetPolicy } from './domain/target-policy.ts';
@@ -160,6 +161,7 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
       targetPolicy,
       proxyUrl: config.proxyUrl,
       dnsServers: config.dnsServers,
+      socketsMax: await readSocketsMax(),
       userAgent: USER_AGENT,
     });
     stops.push(() => sender.close());

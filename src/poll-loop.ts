@@ -67,7 +67,9 @@ export class PollLoop {
       } catch (error) {
         this.#logFailure(error as Error);
         await this.#wait(retryMs);
-        retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
+        // Descriptors become free at any moment.
+        const isShort = /^E[MN]FILE$/.test((error as NodeJS.ErrnoException).code ?? '');
+        retryMs = isShort ? RETRY_MS_MIN : Math.min(retryMs * 2, RETRY_MS_MAX);
       }
     }
   }

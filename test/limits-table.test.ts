@@ -3,7 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { ENVIRONMENTS_MAX } from '../src/access/organizations.ts';
 import { readConfig } from '../src/config.ts';
 import { FOUND_DELIVERIES_MAX } from '../src/deliver/change-found.ts';
+import { CONNECT_MS_MAX } from '../src/deliver/connections.ts';
+import { LOOKUP_MS_MAX, TTL_SECONDS_MAX } from '../src/deliver/name-resolver.ts';
 import { ERROR_MAX_CHARS } from '../src/deliver/record-attempt.ts';
+import { RESPONSE_BODY_BYTES_KEPT } from '../src/deliver/response-body.ts';
+import {
+  RESPONSE_BODY_BYTES_READ,
+  RESPONSE_BYTES_MAX,
+  RESPONSE_HEAD_BYTES_MAX,
+} from '../src/deliver/response-limits.ts';
+import { SET_ASIDE_MAX } from '../src/deliver/set-aside-outcomes.ts';
 import { PEM_MAX_CHARS } from '../src/domain/client-certificate.ts';
 import { EVENT_TYPE_MAX_CHARS } from '../src/domain/event-type.ts';
 import { NAME_MAX_CHARS } from '../src/domain/validation.ts';
@@ -116,6 +125,14 @@ const LIMITS: [what: string, number: number | null, setting?: string][] = [
   ['bytes of the requests of those subscriptions', SUBSCRIPTION_BYTES_PER_KEY_MAX],
   ['connections to a process', CONNECTIONS_MAX],
   ['events that wait', PENDING_EVENTS_MAX],
+  ['milliseconds of a look-up', LOOKUP_MS_MAX],
+  ['seconds for which the addresses', TTL_SECONDS_MAX],
+  ['milliseconds until a connection is made', CONNECT_MS_MAX],
+  ['bytes of the head of an answer', RESPONSE_HEAD_BYTES_MAX],
+  ["bytes of a response's body that are read", RESPONSE_BODY_BYTES_READ],
+  ["bytes of a response's body that are kept", RESPONSE_BODY_BYTES_KEPT],
+  ['bytes of an answer with all its framing', RESPONSE_BYTES_MAX],
+  ['outcomes of a process', SET_ASIDE_MAX],
 ];
 
 describe('docs/LIMITS.md', () => {

@@ -78,8 +78,13 @@ function classify(fault: Fault, host: string, timeoutMs: number): [AttemptErrorC
   return ['CONNECTION', CONNECTION_FAULTS[code]?.(host) ?? `The connection to ${host} failed (${code || message}).`];
 }
 
+const LOOKUP_FAULTS: Record<string, string> = {
+  ETIMEOUT: 'its name server did not answer in time',
+  ECONNREFUSED: 'no name server can be reached',
+};
+
 function describeLookupFault(host: string, code: string): string {
-  const reason = code === 'ETIMEOUT' ? 'its name server did not answer in time' : code;
+  const reason = LOOKUP_FAULTS[code] ?? code;
   return `The name of ${host} can't be resolved (${reason}).`;
 }
 

@@ -11,7 +11,7 @@ import { RESPONSE_HEAD_BYTES_MAX } from './response-limits.ts';
 /** Below the 5 s after which many servers close an idle connection. */
 const KEEP_ALIVE_MS = 4_000;
 /** A connection that is not there after so long is given up, so that those of stalled endpoints do not pile up. */
-const CONNECT_MS_MAX = 10_000;
+export const CONNECT_MS_MAX = 10_000;
 /** Endpoints with certificates of their own whose connections are kept for further requests. */
 export const OWN_AGENTS_MAX = 256;
 
@@ -23,6 +23,8 @@ export interface ConnectionsOptions {
   /** Where all connections go through, with user name and password; null: none. */
   proxyUrl: string | null;
   keyring: Keyring;
+  /** Whether connections are kept for further requests. @default true */
+  keepsAlive?: boolean;
 }
 
 /** What an endpoint has of certificates. */
@@ -85,13 +87,14 @@ export class Connections {
   }
 
   #makeAgent(secureContext?: SecureContext): Agent {
-    const { lookup, lookUpProxy, proxyUrl } = this.#options;
+    const { lookup, lookUpProxy, proxyUrl, keepsAlive = true } = this.#options;
     const connect = proxyUrl
       ? makeProxyConnector({ proxyUrl, lookup, lookUpProxy, timeoutMs: CONNECT_MS_MAX, secureContext })
       : buildConnector({ lookup, timeout: CONNECT_MS_MAX, secureContext, allowH2: false });
     // As many connections as there are requests in flight, which the lanes bound: many endpoints may share an origin,
     // and those that stall must not take the others' connections.
     return new Agent({
+      pipelining: keepsAlive ? 1 : 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
       // Also where an endpoint asks for longer.
       keepAliveMaxTimeout: KEEP_ALIVE_MS,

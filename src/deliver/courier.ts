@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { transition } from '../domain/delivery.ts';
 import { encodeId } from '../domain/ids.ts';
@@ -7,11 +8,15 @@ import { toRetryPolicy } from '../storage/endpoint-columns.ts';
 import type { OutgoingDelivery } from '../storage/load-outgoing.ts';
 import type { SavedTransition } from '../storage/save-transitions.ts';
 import { makeAttemptTransition } from './attempt.ts';
+import { OwnFaultError } from './own-fault.ts';
 import type { Recorder } from './recorder.ts';
 import type { Sender, SendResult } from './sender.ts';
 
 /** Logs of endpoints that are kept at hand. */
 const LOGS_MAX = 4_096;
+/** Rests before an attempt is repeated that failed through no fault of the endpoint: each twice as long. */
+const REPEAT_MS_MIN = 50;
+const REPEAT_MS_MAX = 3_200;
 const GONE_REASON = 'The endpoint answered 410 Gone.';
 
 export interface CourierOptions {
@@ -41,10 +46,11 @@ export class Courier {
    *
    * @param onSetAside called if the attempt is over, and its outcome can't be written for now
    * @throws if it can't be written, and the delivery has to be attempted again
+   * @throws {OwnFaultError} if no attempt could be made
    */
   async attempt(delivery: OutgoingDelivery, claim: JobClaim | null, onSetAside?: () => void): Promise<void> {
-    const { sender, recorder } = this.#options;
-    const result = await sender.send(delivery);
+    const { recorder } = this.#options;
+    const result = await this.#send(delivery);
     if (this.#isAbandoned) return;
     const step = makeAttemptTransition(delivery, result, new Date());
     const saved = await recorder.record({
@@ -56,6 +62,21 @@ export class Courier {
       onSetAside,
     });
     this.#log(delivery, { result, status: step.next.status, saved });
+  }
+
+  /** An attempt that failed through no fault of the endpoint is repeated, and not counted. */
+  async #send(delivery: OutgoingDelivery): Promise<SendResult> {
+    const { sender, log } = this.#options;
+    for (let waitMs = REPEAT_MS_MIN; ; waitMs *= 2) {
+      try {
+        return await sender.send(delivery, { isLast: waitMs > REPEAT_MS_MAX });
+      } catch (error) {
+        if (!(error instanceof OwnFaultError) || waitMs > REPEAT_MS_MAX || this.#isAbandoned) throw error;
+        const deliveryId = encodeId('Delivery', delivery.id);
+        log.warn({ deliveryId, error: error.message, repeatInMs: waitMs }, 'delivery.attempt_repeated');
+        await sleep(waitMs * (0.5 + Math.random()));
+      }
+    }
   }
 
   /** Queues a delivery whose turn came, where its endpoint wants it to be: held, skipped, or in the lane. */

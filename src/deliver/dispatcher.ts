@@ -6,6 +6,7 @@ import { type DeliveryJob, type DeliveryQueue, type JobClaim, TOUCH_INTERVAL_MS 
 import type { OutgoingDelivery, OutgoingReader } from '../storage/load-outgoing.ts';
 import type { Signals } from '../storage/signals.ts';
 import type { Courier } from './courier.ts';
+import { OwnFaultError } from './own-fault.ts';
 
 /** Deliveries of the shared lane that one process works on at once. What takes longer than a second gives its slot free. */
 const SLOTS = 512;
@@ -221,19 +222,18 @@ export class Dispatcher {
   /** The slot is taken until the work's record is committed. */
   #hold(job: DeliveryJob, work: Promise<void>) {
     work
-      .catch((error: Error) => {
-        // The job stays claimed and unrefreshed, so another worker takes it after the heartbeat's time.
-        logFailure(
-          this.#options.log,
-          { level: 'error', error, deliveryId: job.deliveryId },
-          'dispatcher.delivery_failed',
-        );
-      })
+      .catch((error: Error) => this.#fail(job, error))
       .finally(() => {
         this.#forget(job.claim);
         const mayFetch = this.#isFull && this.#freeSlots() >= FETCH_MIN;
         if (mayFetch || this.#waiting.length > 0) this.#loop.wake();
       });
+  }
+
+  /** A job of which no attempt could be made is given back, others are taken after the heartbeat's time. */
+  async #fail({ claim, deliveryId }: DeliveryJob, error: Error) {
+    logFailure(this.#options.log, { level: 'error', error, deliveryId }, 'dispatcher.delivery_failed');
+    if (error instanceof OwnFaultError) await this.#options.queue.giveBack([claim]).catch(() => {});
   }
 
   #parkLongWaiting() {

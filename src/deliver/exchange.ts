@@ -3,6 +3,7 @@ import { AttemptError } from './attempt-error.ts';
 import { LOOK_AHEAD_BYTES } from './hide-values.ts';
 import { RESPONSE_BODY_BYTES_KEPT } from './response-body.ts';
 import { RESPONSE_BODY_BYTES_READ } from './response-limits.ts';
+import type { StallClock } from './stall-clock.ts';
 
 export interface Request {
   origin: string;
@@ -11,7 +12,7 @@ export interface Request {
   method: Dispatcher.HttpMethod;
   headers: Record<string, string>;
   body: Buffer;
-  /** From the look-up of the name to the last byte of the response. */
+  /** From the look-up of the name to the last byte of the response. Time in which this process did nothing is added. */
   timeoutMs: number;
 }
 
@@ -36,32 +37,59 @@ export class DeadlineError extends Error {
  * @throws {DeadlineError}
  * @throws what the connection failed with
  */
-export const exchange = (dispatcher: Dispatcher, request: Request): Promise<Answer> =>
+export const exchange = (
+  dispatcher: Dispatcher,
+  request: Request,
+  stalls: Pick<StallClock, 'stalledMs'> = NO_STALLS,
+): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const { timeoutMs, ...options } = request;
     // As `host` and `content-length`, a header of HTTP itself: bodies are kept as they come, for people to read.
     const headers = { ...options.headers, 'accept-encoding': 'identity' };
-    dispatcher.dispatch({ ...options, headers }, new Exchange(timeoutMs, resolve, reject));
+    dispatcher.dispatch({ ...options, headers }, new Exchange({ timeoutMs, stalls, resolve, reject }));
   });
+
+const NO_STALLS = { stalledMs: 0 };
+/** What stalls add to a deadline at most. */
+const ADDED_MS_MAX = 60_000;
+
+interface ExchangeOptions {
+  timeoutMs: number;
+  stalls: Pick<StallClock, 'stalledMs'>;
+  resolve: (answer: Answer) => void;
+  reject: (error: Error) => void;
+}
 
 /**
  * Takes what undici tells of a request. Its `request()` does not heed a deadline until the connection is there, and
  * makes a stream of each body, which costs as much as the rest of a small response.
  */
 class Exchange implements Dispatcher.DispatchHandler {
-  readonly #resolve: (answer: Answer) => void;
-  readonly #reject: (error: Error) => void;
-  readonly #timer: NodeJS.Timeout;
+  readonly #options: ExchangeOptions;
+  readonly #startedAt = performance.now();
+  readonly #stalledBefore: number;
+  #timer: NodeJS.Timeout;
   #controller: Dispatcher.DispatchController | undefined;
   #head: Omit<Answer, 'body'> | undefined;
   #kept: Buffer[] = [];
   #bytes = 0;
   #isOver = false;
 
-  constructor(timeoutMs: number, resolve: (answer: Answer) => void, reject: (error: Error) => void) {
-    this.#resolve = resolve;
-    this.#reject = reject;
-    this.#timer = setTimeout(() => this.#hangUp(new DeadlineError('The deadline passed.')), timeoutMs);
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+    this.#stalledBefore = options.stalls.stalledMs;
+    this.#timer = this.#wait(options.timeoutMs);
+  }
+
+  #wait = (ms: number) => setTimeout(() => this.#checkDeadline(), ms);
+
+  /** After a stall, what the endpoint has sent meanwhile is read before this is called again. */
+  #checkDeadline() {
+    const { timeoutMs, stalls } = this.#options;
+    const addedMs = Math.min(stalls.stalledMs - this.#stalledBefore, ADDED_MS_MAX);
+    const leftMs = Math.ceil(this.#startedAt + timeoutMs + addedMs - performance.now());
+    if (leftMs > 1) this.#timer = this.#wait(leftMs);
+    else this.#hangUp(new DeadlineError('The deadline passed.'));
   }
 
   onRequestStart(controller: Dispatcher.DispatchController) {
@@ -102,8 +130,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#timer);
-    if (this.#head) this.#resolve({ ...this.#head, body: this.#joinBody() });
-    else this.#reject(error ?? new Error('The response ended before it began.'));
+    const { resolve, reject } = this.#options;
+    if (this.#head) resolve({ ...this.#head, body: this.#joinBody() });
+    else reject(error ?? new Error('The response ended before it began.'));
     this.#kept = [];
   }
 

@@ -37,7 +37,7 @@ const INVALID = /(^|\.)invalid$/;
 export class LookupError extends Error {
   override readonly name = 'LookupError';
   readonly code: string;
-  /** Whether no name server of this machine can be reached: nothing that the owner of the name could change. */
+  /** Whether no name server can be reached, or no socket is left to ask one: nothing that the owner of the name did. */
   readonly isServerAway: boolean;
 
   constructor(code: string, hostname: string, cause?: Error) {
@@ -148,7 +148,7 @@ export class NameResolver {
       return found.addresses;
     } catch (error) {
       const failure = error instanceof LookupError ? error : new LookupError('ESERVFAIL', name, error as Error);
-      this.#keep(name, failure, FAILURE_SECONDS);
+      if (!failure.isServerAway) this.#keep(name, failure, FAILURE_SECONDS);
       throw failure;
     } finally {
       timer.abort();

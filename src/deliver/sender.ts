@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import type { Dispatcher } from 'undici';
 import { encodeId } from '../domain/ids.ts';
 import { parseRetryAfter } from '../domain/retry-policy.ts';
-import type { Keyring } from '../domain/sealing.ts';
+import { type Keyring, UnknownKeyError } from '../domain/sealing.ts';
 import { signatureHeaders, toSigningKey } from '../domain/signature.ts';
 import type { TargetPolicy } from '../domain/target-policy.ts';
 import type { OutgoingDelivery } from '../storage/load-outgoing.ts';
@@ -14,8 +14,11 @@ import { Connections } from './connections.ts';
 import { type Answer, exchange } from './exchange.ts';
 import { hideInText, hideValues } from './hide-values.ts';
 import { NameResolver } from './name-resolver.ts';
+import { findOwnFault } from './own-fault.ts';
 import { keepResponseBody } from './response-body.ts';
 import { SecretIndex } from './secret-index.ts';
+import { SocketGate } from './socket-gate.ts';
+import { StallClock } from './stall-clock.ts';
 
 /** URLs that are kept at hand, so that they need not be read for every attempt. */
 const TARGETS_MAX = 10_000;
@@ -49,6 +52,8 @@ export interface SenderOptions {
   proxyUrl: string | null;
   /** Addresses of name servers for the names of endpoints and proxy; null: those of the system. @default null */
   dnsServers?: string[] | null;
+  /** Sockets that may be open at once; null: any number. If set, connections are not kept alive. @default null */
+  socketsMax?: number | null;
   /** Product and version for the `user-agent` header. */
   userAgent: string;
 }
@@ -57,6 +62,8 @@ export interface SenderOptions {
 export class Sender {
   readonly #options: SenderOptions;
   readonly #names: NameResolver;
+  readonly #stalls = new StallClock();
+  readonly #gate: SocketGate | null;
   readonly #connections: Connections;
   readonly #signingKeys = new WeakMap<Buffer, KeyObject>();
   readonly #ownHeaders = new WeakMap<Buffer, Record<string, string>>();
@@ -72,24 +79,46 @@ export class Sender {
     this.#names = new NameResolver({ servers: options.dnsServers });
     const lookup = makeCheckedLookup(targetPolicy, this.#names.lookup);
     const lookUpProxy = makeCheckedLookup({ mayConnect: () => true }, this.#names.lookup);
-    this.#connections = new Connections({ keyring, proxyUrl, lookup, lookUpProxy });
+    const { socketsMax = null } = options;
+    this.#gate = socketsMax === null ? null : new SocketGate(socketsMax);
+    this.#connections = new Connections({
+      keyring,
+      proxyUrl,
+      lookup,
+      lookUpProxy,
+      keepsAlive: socketsMax === null,
+    });
   }
 
   async close(): Promise<void> {
     this.#names.close();
+    this.#stalls.stop();
     await this.#connections.close();
   }
 
   /**
    * @param delivery with its body, secrets and headers, still sealed
    * @throws {UnknownKeyError} where these can't be unsealed. Nothing was sent
+   * @param isLast whether the attempt will not be repeated if it fails through no fault of the endpoint @default true
+   * @throws {OwnFaultError} if the attempt failed for a reason of this process or machine: it has to be repeated
    */
-  async send(delivery: OutgoingDelivery): Promise<SendResult> {
+  send(delivery: OutgoingDelivery, { isLast = true } = {}): Promise<SendResult> {
+    const attempt = () => this.#attempt(delivery, isLast);
+    return this.#gate ? this.#gate.pass(delivery.endpointId, attempt) : attempt();
+  }
+
+  /** Its time starts here: whatever it had to wait for before is no fault of the endpoint. */
+  async #attempt(delivery: OutgoingDelivery, isLast: boolean): Promise<SendResult> {
     const startedAt = new Date();
     const started = performance.now();
+    const stalledBefore = this.#stalls.stalledMs;
     const { own, sent, recorded } = this.#makeHeaders(delivery, startedAt);
-    const agent = this.#connections.agentOf(delivery);
-    const answer = await this.#request(agent, delivery, sent).catch((error) => describeFailure(error, delivery));
+    const answer = await this.#request(delivery, sent).catch((error) => {
+      const durationMs = performance.now() - started;
+      const ownFault = findOwnFault(error, { isLast, durationMs, stalledMs: this.#stalls.stalledMs - stalledBefore });
+      if (ownFault || error instanceof UnknownKeyError) throw ownFault ?? error;
+      return describeFailure(error, delivery);
+    });
     const base = { startedAt, requestHeaders: recorded, durationMs: Math.round(performance.now() - started) };
     const shown = delivery.headersSealed ? hideSecrets(answer, this.#secretsOf(delivery.headersSealed, own)) : answer;
     return shown instanceof AttemptError ? withoutResponse(base, shown) : withResponse(base, shown);
@@ -103,16 +132,12 @@ export class Sender {
     return index;
   }
 
-  async #request(agent: Dispatcher, delivery: OutgoingDelivery, headers: Record<string, string>): Promise<Answer> {
+  async #request(delivery: OutgoingDelivery, headers: Record<string, string>): Promise<Answer> {
     const { origin, path } = this.#aim(delivery.url);
-    return exchange(agent, {
-      origin,
-      path,
-      method: delivery.method as Dispatcher.HttpMethod,
-      headers,
-      body: delivery.body,
-      timeoutMs: delivery.timeoutMs,
-    });
+    const agent = this.#connections.agentOf(delivery);
+    const { body, timeoutMs } = delivery;
+    const method = delivery.method as Dispatcher.HttpMethod;
+    return exchange(agent, { origin, path, method, headers, body, timeoutMs }, this.#stalls);
   }
 
   /**

@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DeadlineError, exchange, type Request } from '../../src/deliver/exchange.ts';
 import { RESPONSE_BODY_BYTES_KEPT } from '../../src/deliver/response-body.ts';
 import { Sender } from '../../src/deliver/sender.ts';
+import { StallClock } from '../../src/deliver/stall-clock.ts';
 import { newId } from '../../src/domain/ids.ts';
 import { Keyring } from '../../src/domain/sealing.ts';
 import { makeTargetPolicy } from '../../src/domain/target-policy.ts';
@@ -429,6 +430,49 @@ describe('an exchange', () => {
     await agent.destroy();
     expect(await result).toBeInstanceOf(Error);
     await expect(exchange(agent, requestTo(server))).rejects.toThrow();
+  });
+});
+
+describe('a process that does nothing for a while', () => {
+  /** Blocks the event loop, with everything in this process. */
+  const block = (ms: number) => {
+    const until = performance.now() + ms;
+    while (performance.now() < until);
+  };
+
+  it('gives the endpoint that time in addition: its answer counts', async () => {
+    const stalls = new StallClock();
+    const server = await serve((request, response) => {
+      request.resume();
+      block(4 * SOON_MS);
+      response.end('in time');
+    });
+    const { body } = await exchange(makeAgent(), requestTo(server, { timeoutMs: SOON_MS }), stalls);
+    expect(body.toString()).toBe('in time');
+    stalls.stop();
+  });
+
+  it('gives no more than that: an endpoint that never answers fails at the deadline', async () => {
+    const stalls = new StallClock();
+    const server = await serve((request) => {
+      request.resume();
+      block(2 * SOON_MS);
+    });
+    const error = await exchange(makeAgent(), requestTo(server, { timeoutMs: SOON_MS }), stalls).catch(
+      (reason) => reason,
+    );
+    expect(error).toBeInstanceOf(DeadlineError);
+    stalls.stop();
+  });
+
+  it('starts the time of an attempt when the attempt starts, not when the event loop last looked at the clock', async () => {
+    const server = await serve((request, response) => {
+      request.resume();
+      response.end('in time');
+    });
+    block(2 * SOON_MS);
+    const { body } = await exchange(makeAgent(), requestTo(server, { timeoutMs: SOON_MS }));
+    expect(body.toString()).toBe('in time');
   });
 });
 

@@ -26,14 +26,21 @@ export function useProcesses() {
     }
   });
   /** Starts Posthorn as people do, with nothing but the environment given. */
-  const spawnPosthorn = (env: Record<string, string>, path = 'src/main.ts'): Process => {
-    const started = spawnProgram(path, env);
+  const spawnPosthorn = (
+    env: Record<string, string>,
+    path = 'src/main.ts',
+    { descriptors }: { /** Files that it may have open. @default as many as this process */ descriptors?: number } = {},
+  ): Process => {
+    const started = spawnProgram(path, env, descriptors);
     processes.push(started);
     return started;
   };
   /** Starts it on a database, with the keys of the tests. */
-  const spawnOn = (databaseUrl: string, env: Record<string, string> = {}): Process =>
-    spawnPosthorn({ ...settingsFor(databaseUrl), ...env });
+  const spawnOn = (
+    databaseUrl: string,
+    env: Record<string, string> = {},
+    options: { descriptors?: number } = {},
+  ): Process => spawnPosthorn({ ...settingsFor(databaseUrl), ...env }, 'src/main.ts', options);
   /** Starts `npm run migrate` on a database. */
   const spawnMigrate = (databaseUrl: string, env: Record<string, string> = {}): Process =>
     spawnPosthorn({ ...settingsFor(databaseUrl), ...env }, 'src/migrate.ts');
@@ -47,8 +54,11 @@ const settingsFor = (databaseUrl: string) => ({
   POSTHORN_ALLOWED_NETWORKS: '127.0.0.0/8',
 });
 
-function spawnProgram(path: string, env: Record<string, string>): Process {
-  const child = spawn(process.execPath, [path], {
+function spawnProgram(path: string, env: Record<string, string>, descriptors?: number): Process {
+  const program = [process.execPath, path];
+  const limit = ['sh', '-c', `ulimit -n ${descriptors} && exec "$@"`, 'sh'];
+  const [command = '', ...args] = descriptors ? [...limit, ...program] : program;
+  const child = spawn(command, args, {
     cwd: ROOT,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
