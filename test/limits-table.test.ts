@@ -18,6 +18,7 @@ import { EVENT_TYPE_MAX_CHARS } from '../src/domain/event-type.ts';
 import { NAME_MAX_CHARS } from '../src/domain/validation.ts';
 import { DELAYS_MAX, DESCRIPTION_MAX_CHARS, EVENT_TYPES_MAX, URL_MAX_CHARS } from '../src/endpoints/endpoint-input.ts';
 import { DISABLED_REASON_MAX_CHARS } from '../src/endpoints/endpoints.ts';
+import { ANSWER_BYTES_MAX } from '../src/graphql/answer.ts';
 import * as cost from '../src/graphql/cost-limit.ts';
 import { DELIVERY_COUNT_MAX } from '../src/graphql/delivery.ts';
 import { FILTER_IDS_MAX } from '../src/graphql/delivery-filter.ts';
@@ -72,6 +73,7 @@ const LIMITS: [what: string, number: number | null, setting?: string][] = [
   ['operations of a request', 1],
   ['items of a page', PAGE_SIZE_MAX],
   ['deliveries of one `retryDeliveries`', FOUND_DELIVERIES_MAX],
+  ['bytes of texts and JSON values in an answer', ANSWER_BYTES_MAX],
   ['errors of an answer', ERRORS_MAX],
   ["characters of an error's message", MESSAGE_CHARS_MAX],
   ['entries of a list of enum values', inputs.ENUM_ENTRIES_MAX],

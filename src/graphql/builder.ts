@@ -11,6 +11,7 @@ import { getDatamodel } from '../generated/pothos.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { Context } from './context.ts';
 import { CostLimitError } from './cost-limit.ts';
+import { COUNT_ANSWER_BYTES } from './count-answer-bytes.ts';
 import { decodeNodeId } from './ids.ts';
 import { atMost, CURSOR_CHARS_MAX } from './input-limits.ts';
 import { REFUSE_LARGE_INPUTS } from './refuse-large-inputs.ts';
@@ -35,7 +36,15 @@ interface Types {
 
 /** Every type of the schema is defined with this. Errors come before Prisma, so that both see each field. */
 export const builder = new SchemaBuilder<Types>({
-  plugins: [ErrorsPlugin, ScopeAuthPlugin, RelayPlugin, ComplexityPlugin, PrismaPlugin, REFUSE_LARGE_INPUTS],
+  plugins: [
+    ErrorsPlugin,
+    ScopeAuthPlugin,
+    RelayPlugin,
+    ComplexityPlugin,
+    PrismaPlugin,
+    REFUSE_LARGE_INPUTS,
+    COUNT_ANSWER_BYTES,
+  ],
   defaultFieldNullability: false,
   prisma: { client: (context) => context.services.prisma, dmmf: getDatamodel(), onUnusedQuery: null },
   errors: { directResult: true },

@@ -10,7 +10,9 @@ import type { HealthWatches } from '../live/health-watch.ts';
 import type { StatsWatches } from '../live/stats-watch.ts';
 import type { Log } from '../log.ts';
 import type { Publisher } from '../publish/publisher.ts';
+import type { Answer } from './answer.ts';
 import type { MutationIssues } from './check-inputs.ts';
+import type { EventContents } from './event-content.ts';
 import type { EventSummary } from './event-summary.ts';
 import type { NestedPage } from './pages.ts';
 import type { StatsHistory } from './stats-history.ts';
@@ -44,6 +46,10 @@ export interface Context {
   largeInputs?: MutationIssues | null;
   /** The same for another execution, with nothing loaded yet. @param as another caller */
   makeFresh: (as?: Caller) => Context;
+  /** What was answered so far. */
+  answer: Answer;
+  /** Bodies of events. */
+  eventContents: EventContents;
   loaders: {
     eventSummary: DataLoader<string, EventSummary>;
     /** Pages of connections below a list, by path and arguments. */

@@ -35,6 +35,8 @@ export const INTROSPECTIONS_MAX = 2;
 export const SUBSCRIPTION_CHARS_MAX = 16_384;
 
 const EXCESSES = {
+  answer: (_: number, max: number) =>
+    `an answer of more than ${max} bytes. Ask for smaller pages, or select fewer large fields.`,
   document: (asked: number, max: number) => `${asked} characters, where ${max} are allowed. Send values as variables.`,
   lines: (asked: number, max: number) => `${asked} lines or more, where ${max} are allowed. Send values as variables.`,
   name: (asked: number, max: number) => `a name or number of ${asked} characters, where ${max} are allowed.`,

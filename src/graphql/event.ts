@@ -1,6 +1,5 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import { visibleEvents } from '../access/visible.ts';
-import { isDeeperThan, JSON_DEPTH_MAX } from '../domain/json-depth.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { EventWhereInput } from '../generated/prisma/models/Event.ts';
 import { findEventsByStatus } from '../storage/find-events-by-status.ts';
@@ -82,14 +81,12 @@ export const EventRef = builder.prismaNode('Event', {
     payload: t.field({
       type: 'JSON',
       description:
-        'The body as JSON. A body that is no JSON, the JSON value null, or nested more than 500 deep is given as the text that it is.',
-      select: { body: true },
-      resolve: ({ body }) => parsePayload(Buffer.from(body).toString('utf8')),
+        'The body as JSON, with numbers as they are written. A body that is not JSON, the JSON value null, or nested more than 500 deep is answered as the text that it is.',
+      resolve: (event, _, { eventContents }) => eventContents.payloadOf(event),
     }),
     body: t.string({
       description: 'The body to the letter, as endpoints receive it.',
-      select: { body: true },
-      resolve: ({ body }) => Buffer.from(body).toString('utf8'),
+      resolve: (event, _, { eventContents }) => eventContents.textOf(event) as Promise<string>,
     }),
     contentType: t.exposeString('contentType', { description: 'Content type of the body.' }),
     status: t.field({
@@ -132,16 +129,6 @@ export const EventRef = builder.prismaNode('Event', {
     }),
   }),
 });
-
-function parsePayload(text: string): unknown {
-  try {
-    const payload = JSON.parse(text);
-    const isUnfit = payload === null || payload === Infinity || payload === -Infinity;
-    return isUnfit || isDeeperThan(JSON_DEPTH_MAX, payload) ? text : payload;
-  } catch {
-    return text;
-  }
-}
 
 const EventFilter = builder.inputType('EventFilter', {
   description: 'Which events to list: all that is given must fit.',

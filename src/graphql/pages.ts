@@ -1,9 +1,13 @@
 import DataLoader from 'dataloader';
 import type { GraphQLResolveInfo } from 'graphql';
 import { decodeId, encodeId, type IdKind } from '../domain/ids.ts';
+import { measureJsonValue } from '../domain/json-values.ts';
+
 import { RequestError } from '../errors.ts';
+import { neverResolved } from './answer.ts';
 import type { Context } from './context.ts';
 import { pathOf } from './selection.ts';
+import { Turnstile } from './turnstile.ts';
 
 export const PAGE_SIZE_DEFAULT = 20;
 export const PAGE_SIZE_MAX = 100;
@@ -93,6 +97,8 @@ export interface NestedPage<Row> {
   rows: Row[];
   /** Includes rows that were deleted before they were read. */
   found: number;
+  /** Whether so many rows were read with it that to resolve all of them at once would take long. */
+  isOfMany: boolean;
 }
 
 /** Who sees one endpoint sees nothing of a table whose rows belong to none. */
@@ -114,15 +120,40 @@ export async function loadNestedPage<Row extends { id: string }>(
     loader = new DataLoader((parentIds) => loadPages(context, options, parentIds), { cache: false });
     context.loaders.pages.set(key, loader);
   }
-  const { rows, found } = await loader.load(options.parentId);
+  const { rows, found, isOfMany } = await loader.load(options.parentId);
+  if (isOfMany) await turnstile.pass();
   return toConnection(options.page, rows as Row[], found);
 }
 
+/** Pages that are resolved in one turn of the event loop. */
+const turnstile = new Turnstile(4);
+/** Rows that are read by one statement. */
+const ROWS_PER_READ = 500;
+
+/** Reads the rows of many pages, as long as they are not too large for an answer. */
+async function readRows<Row extends { id: string }>(
+  { answer }: Context,
+  ids: string[],
+  findMany: NestedPageOptions<Row>['findMany'],
+): Promise<Map<string, Row>> {
+  const rows = new Map<string, Row>();
+  for (let from = 0; from < ids.length; from += ROWS_PER_READ) {
+    const read = await findMany(ids.slice(from, from + ROWS_PER_READ));
+    const chars = read.reduce((sum, row) => sum + measureJsonValue(row, NO_LIMIT).chars, 0);
+    if (!answer.addRead(chars)) return neverResolved();
+    for (const row of read) rows.set(row.id, row);
+  }
+  return rows;
+}
+
+const NO_LIMIT = { values: Number.POSITIVE_INFINITY, chars: Number.POSITIVE_INFINITY };
+
 async function loadPages<Row extends { id: string }>(
-  { services, caller }: Context,
+  context: Context,
   { page, table, parentColumn, findMany }: NestedPageOptions<Row>,
   parentIds: readonly string[],
 ): Promise<NestedPage<Row>[]> {
+  const { services, caller } = context;
   const endpointId = HAS_ENDPOINT[table] ? 'c.endpoint_id' : 'null';
   const { rows } = await services.deliveries.pool.query(
     `select p.id as "parentId", x.id from unnest($1::uuid[]) as p(id) cross join lateral (
@@ -132,11 +163,13 @@ async function loadPages<Row extends { id: string }>(
        order by c.id ${page.isBackward ? 'asc' : 'desc'} limit $4) x`,
     [parentIds, page.after ?? null, page.before ?? null, page.size + 1, caller.endpointId],
   );
-  const nodes = new Map((await findMany(rows.map((row) => row.id))).map((node) => [node.id, node]));
+  const ids = rows.map((row) => row.id as string);
+  const nodes = await readRows(context, ids, findMany);
   const byParent = Map.groupBy(rows, (row) => row.parentId as string);
   return parentIds.map((id) => {
     const found = byParent.get(id) ?? [];
-    return { rows: found.flatMap((row) => nodes.get(row.id) ?? []), found: found.length };
+    const isOfMany = ids.length > ROWS_PER_READ;
+    return { rows: found.flatMap((row) => nodes.get(row.id) ?? []), found: found.length, isOfMany };
   });
 }
 

@@ -5,6 +5,7 @@ import {
   type ExecutionArgs,
   type ExecutionResult,
   executeSubscriptionEvent,
+  GraphQLError,
   Kind,
   type ValidatedSubscriptionArgs,
   validateSubscriptionArgs,
@@ -71,14 +72,18 @@ function checkComplexity(args: ValidatedSubscriptionArgs, variables: Record<stri
   if (complexity > complexityMax) throw new CostLimitError('complexity', complexity, complexityMax);
 }
 
-interface MapOptions<T, U> {
+interface MapOptions<T, U extends object> {
   map: (event: T) => Promise<U>;
   onEnd: () => void;
 }
 
 /** As graphql-js maps a source stream to a response stream, with fewer steps for every subscriber and event. */
-function mapEvents<T, U>(source: AsyncIterable<T>, { map, onEnd }: MapOptions<T, U>): AsyncIterableIterator<U> {
+function mapEvents<T, U extends object>(
+  source: AsyncIterable<T>,
+  { map, onEnd }: MapOptions<T, U>,
+): AsyncIterableIterator<U> {
   const iterator = source[Symbol.asyncIterator]();
+  let isLast = false;
   const end = async () => {
     onEnd();
     await iterator.return?.();
@@ -87,8 +92,12 @@ function mapEvents<T, U>(source: AsyncIterable<T>, { map, onEnd }: MapOptions<T,
   return {
     next: async () => {
       try {
+        if (isLast) return await end();
         const { done, value } = await iterator.next();
-        return done ? await end() : { done: false, value: await map(value) };
+        if (done) return await end();
+        const result = await map(value);
+        isLast = lastResults.has(result);
+        return { done: false, value: result };
       } catch (error) {
         await end();
         throw error;
@@ -99,6 +108,16 @@ function mapEvents<T, U>(source: AsyncIterable<T>, { map, onEnd }: MapOptions<T,
       return this;
     },
   };
+}
+
+/** Results after which there are no more. */
+const lastResults = new WeakSet<object>();
+
+/** A result that tells why its subscription ends. */
+function endWith(error: Error): ExecutionResult {
+  const result = { errors: [new GraphQLError(error.message, { originalError: error })] };
+  lastResults.add(result);
+  return result;
 }
 
 interface SharedSelection {
@@ -132,13 +151,23 @@ async function executeSurely(args: ValidatedSubscriptionArgs, caller: Caller): P
   for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
     // Loaders and plugins remember in the context, and a subscription lives long.
     const contextValue = makeFresh(caller);
-    const result = await executeSubscriptionEvent({ ...args, contextValue });
+    const { answer } = contextValue;
+    const result = await new Promise<ExecutionResult>((resolve, reject) => {
+      const controller = new AbortController();
+      answer.onExceeded = (exceeded) => {
+        resolve(endWith(exceeded));
+        controller.abort(exceeded);
+      };
+      const options = { contextValue, externalAbortSignal: controller.signal };
+      Promise.resolve(executeSubscriptionEvent({ ...args, ...options })).then(resolve, reject);
+    });
     forgetScopes(contextValue);
+    if (answer.exceeded) return result;
     const error = result.errors?.find(isUnforeseen);
     if (!error) {
       const { cursor } = args.rootValue as { cursor?: string };
       if (cursor !== undefined) cursors.set(result, cursor);
-      return result;
+      return answer.complete(result);
     }
     if (performance.now() - start > GIVE_UP_MS) throw error;
     logFailure(

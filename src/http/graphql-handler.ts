@@ -4,9 +4,11 @@ import type { ExecutionArgs, ExecutionResult } from 'graphql';
 import { createYoga, isAsyncIterable, mapAsyncIterator, type Plugin } from 'graphql-yoga';
 import type { Caller } from '../access/caller.ts';
 import { RequestError } from '../errors.ts';
+import { Answer } from '../graphql/answer.ts';
 import { checkInputs } from '../graphql/check-inputs.ts';
 import type { Context, Services } from '../graphql/context.ts';
 import { CostLimitError, checkSubscriptionSize } from '../graphql/cost-limit.ts';
+import { EventContents } from '../graphql/event-content.ts';
 import { makeEventSummaryLoader } from '../graphql/event-summary.ts';
 import { schema } from '../graphql/schema.ts';
 import { subscribe } from '../graphql/subscribe.ts';
@@ -127,6 +129,7 @@ export function makeGraphqlHandler({ services, sessions, gate, lines, limits, co
 export function makeContext(services: Services, server: ServerContext): Context {
   const { requestId, caller, lastEventId = null } = server;
   if (!caller) throw new Error('An operation reached its context without a caller.');
+  const answer = new Answer();
   const eventSummary = makeEventSummaryLoader(services.deliveries.pool, caller.endpointId);
   return {
     services,
@@ -135,6 +138,8 @@ export function makeContext(services: Services, server: ServerContext): Context 
     now: new Date(),
     lastEventId,
     makeFresh: (as = caller) => makeContext(services, { ...server, caller: as }),
+    answer,
+    eventContents: new EventContents({ services, caller }, answer),
     loaders: { eventSummary, pages: new Map(), endpointStats: new Map() },
   };
 }

@@ -72,13 +72,14 @@ export function limitOperations({ operationTimeoutMs, introspection }: Operation
         return runInTime({
           timeoutMs: operationTimeoutMs,
           isMutation,
-          run: async (signal): Promise<ExecutionResult> => {
+          run: async (signal, giveUp): Promise<ExecutionResult> => {
             const context = args.contextValue as Context;
             try {
               context.largeInputs = checkInputs(args);
+              context.answer.onExceeded = giveUp;
               if (isMutation) await mutations.pass();
               const result = await executeFn(Object.assign({}, args, { signal, hideSuggestions: !introspection }));
-              return isMutation ? describeLostMutations(result) : result;
+              return context.answer.complete(isMutation ? describeLostMutations(result) : result);
             } catch (error) {
               if (error instanceof RequestError) return { errors: [toGraphqlError(error)] };
               throw error;
@@ -124,20 +125,23 @@ function RefuseIntrospection(context: ValidationContext): ASTVisitor {
 interface Run<T> {
   timeoutMs: number;
   isMutation?: boolean;
-  /** @param signal is aborted when the time is over: nothing more is to be begun */
-  run: (signal: AbortSignal) => Promise<T>;
+  /**
+   * @param signal is aborted when the operation is given up: nothing more is to be begun
+   * @param giveUp ends the operation with an error
+   */
+  run: (signal: AbortSignal, giveUp: (error: Error) => void) => Promise<T>;
 }
 
-/** @returns what the operation makes; or, once the time is over, that it is given up */
+/** @returns the result of the operation; or why it was given up, by itself or once the time is over */
 export async function runInTime<T>({ timeoutMs, isMutation, run }: Run<T>): Promise<T | ExecutionResult> {
   const controller = new AbortController();
   const timeUp = Promise.withResolvers<ExecutionResult>();
-  const timer = setTimeout(() => {
-    const error = makeTimeoutError(timeoutMs, isMutation === true);
+  const giveUp = (error: Error) => {
     controller.abort(error);
     timeUp.resolve({ errors: [toGraphqlError(error)] });
-  }, timeoutMs);
-  const result = run(controller.signal);
+  };
+  const timer = setTimeout(() => giveUp(makeTimeoutError(timeoutMs, isMutation === true)), timeoutMs);
+  const result = run(controller.signal, giveUp);
   const dropIfLate = (late: T) => {
     if (controller.signal.aborted && isAsyncIterable(late)) void late[Symbol.asyncIterator]().return?.();
   };

@@ -1,4 +1,5 @@
 import type { ExecutionResult } from 'graphql';
+import { stringifyResult } from '../graphql/answer.ts';
 
 const texts = new WeakMap<ExecutionResult, Buffer>();
 
@@ -6,7 +7,8 @@ const texts = new WeakMap<ExecutionResult, Buffer>();
 export function toSharedJson(result: ExecutionResult): Buffer {
   let text = texts.get(result);
   if (!text) {
-    text = Buffer.from(JSON.stringify(result));
+    const json = stringifyResult(result);
+    text = typeof json === 'string' ? Buffer.from(json) : json;
     texts.set(result, text);
   }
   return text;

@@ -110,7 +110,7 @@ function makeProtocol(options: WebsocketOptions): ServerOptions<Record<string, u
     execute: (args) => (args.rootValue as Enveloped).execute(args),
     subscribe: (args) => (args.rootValue as Enveloped).subscribe(args),
     onNext: ({ extra }, id, _, __, result) =>
-      result.errors ? { ...result, errors: present(result.errors, extra) } : shareResult(extra, id, result),
+      shareResult(extra, id, result.errors ? { ...result, errors: present(result.errors, extra) } : result),
     onError: ({ extra }, _, __, errors) => present(errors, extra),
   };
 }

@@ -1,6 +1,7 @@
 import { type ExecutionResult, GraphQLInt, GraphQLObjectType, GraphQLSchema, parse } from 'graphql';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { RequestError } from '../../src/errors.ts';
+import { Answer } from '../../src/graphql/answer.ts';
 import { cursorOf, subscribe } from '../../src/graphql/subscribe.ts';
 import { createLog } from '../../src/log.ts';
 
@@ -57,7 +58,8 @@ interface Caller {
 const CALLER: Caller = { environmentId: 'here', scopes: ['A', 'B'], isOperator: false };
 
 function makeContext(caller: Caller): object {
-  return { caller, services: { log: createLog('silent') }, makeFresh: () => makeContext(caller) };
+  const answer = new Answer();
+  return { caller, answer, services: { log: createLog('silent') }, makeFresh: () => makeContext(caller) };
 }
 
 const QUERY = 'subscription ($from: Int, $by: Int) { numbers(from: $from) { double(by: $by) } }';
