@@ -1,11 +1,14 @@
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { DatabaseUnavailableError, StartupError } from '../src/errors.ts';
 import { createLog } from '../src/log.ts';
 import { checkDatabase } from '../src/storage/check-database.ts';
 import { openPool } from '../src/storage/database.ts';
 import { findFreePort } from '../src/storage/embedded-postgres.ts';
+import { Cluster } from './faults/cluster.ts';
 import { findPoolerObstacle } from './faults/pooler.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 import { useFollowing } from './support/following.ts';
@@ -86,6 +89,19 @@ describe('A database that cannot be used', () => {
     for (const error of [refused, cut, unknown]) {
       expect(error).toBeInstanceOf(DatabaseUnavailableError);
       expect(error.message).toMatch(/^Postgres at DATABASE_URL can't be reached/);
+    }
+  });
+
+  it('is refused if its server is a standby', async () => {
+    const cluster = await Cluster.start();
+    try {
+      await cluster.stop();
+      await writeFile(join(cluster.path, 'cluster/standby.signal'), '');
+      await cluster.start();
+      const { message } = await refusalOf(check(cluster.url));
+      expect(message).toMatch(/standby.*Use the address of the primary/);
+    } finally {
+      await cluster.remove();
     }
   });
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Cluster } from './faults/cluster.ts';
 import { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './support/database.ts';
 import { useFollowing } from './support/following.ts';
 import { doMainJob } from './support/main-job.ts';
@@ -111,4 +112,16 @@ describe('In a process outside UTC,', () => {
     expect(new Date().getTimezoneOffset()).toBe(-330);
     await doMainJob({ bed, receiver, follow });
   });
+});
+
+it('an embedded Postgres that is set up on a machine outside UTC keeps and logs times in UTC', async () => {
+  const cluster = await Cluster.start({ env: { TZ: 'Asia/Kathmandu' } });
+  try {
+    const rows = await cluster.query(
+      "select current_setting('timezone') as zone, current_setting('log_timezone') as log",
+    );
+    expect(rows).toEqual([{ zone: 'UTC', log: 'UTC' }]);
+  } finally {
+    await cluster.remove();
+  }
 });
