@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { createLog } from '../src/log.ts';
 import { PollLoop, type PollLoopOptions } from '../src/poll-loop.ts';
+import { keepLog } from './support/log-lines.ts';
 
 const log = createLog('silent');
 
@@ -35,4 +36,22 @@ it('rests no longer than it is told to, and no shorter than between short turns'
     expect(gap).toBeLessThan(30_000);
   }
   for (const gap of gapsOf(await runTurns(3, { share: 0.9, pollMs: 200 }, 1))) expect(gap).toBeGreaterThan(190);
+});
+
+it('a turn that fails again and again for one reason is one line in the log, and one when turns succeed again', async () => {
+  const kept = keepLog();
+  let turns = 0;
+  const turn = async () => {
+    turns += 1;
+    if (turns <= 3) throw new Error('broken');
+    return false;
+  };
+  const loop = new PollLoop({ name: 'test', pollMs: 1, log: kept.log, turn });
+  loop.start();
+  await vi.waitFor(() => expect(turns).toBeGreaterThan(4), { timeout: 10_000 });
+  await loop.stop();
+  expect(kept.lines).toMatchObject([
+    { event: 'loop.failed', loop: 'test', error: 'broken' },
+    { event: 'loop.recovered', loop: 'test', failures: 3 },
+  ]);
 });
