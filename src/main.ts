@@ -110,7 +110,7 @@ async function startParts({ config, log, signal, stops, stopAll }: StartingParts
   // First of all: health checks are answered while the database is waited for and migrated.
   const server = await startHttpServer({ host: config.host, port: config.port, signInTokens, limits: config, log });
   stops.push(() => server.stop(drainMs));
-  const store = await openStore(config, stops, log);
+  const store = await openStore(config, stops, log, signal);
   signal?.throwIfAborted();
   const waiting = { log, signal, databaseWaitMs: config.databaseWaitMs };
   const whenReachable = <T>(work: () => Promise<T>) => waitForDatabase(work, waiting);

@@ -28,7 +28,7 @@ done. Set POSTHORN_MIGRATE=off for processes that are to leave migrations to thi
 export async function migrateDatabase(config: Config, log: Log, signal?: AbortSignal): Promise<void> {
   const stops: (() => Promise<unknown>)[] = [];
   try {
-    const store = await openStore(config, stops, log);
+    const store = await openStore(config, stops, log, signal);
     const options = { log, signal, databaseWaitMs: config.databaseWaitMs };
     const given = { databaseUrl: store.databaseUrl, directDatabaseUrl: config.directDatabaseUrl };
     await waitForDatabase(async () => {

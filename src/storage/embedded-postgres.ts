@@ -1,12 +1,13 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { StartupError } from '../errors.ts';
+import { type Binaries, createCluster, type Launcher } from './create-cluster.ts';
 import { isAlive } from './folder-lock.ts';
 import { describeSession } from './session-settings.ts';
 
@@ -68,17 +69,12 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const launcher = await findLauncher(options.path);
   const dataPath = join(options.path, 'cluster');
   await stopLeftover(dataPath);
-  if (!(await exists(join(dataPath, 'PG_VERSION')))) await initialise({ binaries, launcher, dataPath, options });
+  await createCluster({ binaries, launcher, dataPath, user: USER, ...options });
   const port = options.port ?? (await findFreePort());
   const url = `postgresql://${USER}:${encodeURIComponent(options.password)}@127.0.0.1:${port}/${DATABASE}`;
   const launching = { binaries, launcher, dataPath, port, settings: options.settings ?? {} };
   const child = await launchUntilReady(launching, url, options.signal);
   return { url, pid: child.process.pid as number, exited: child.exited, stop: () => stopChild(child) };
-}
-
-interface Binaries {
-  postgres: string;
-  initdb: string;
 }
 
 async function findBinaries(): Promise<Binaries> {
@@ -90,12 +86,6 @@ async function findBinaries(): Promise<Binaries> {
       cause,
     });
   }
-}
-
-/** How to start a program of Postgres: words to put before it, and the user to run it as. */
-interface Launcher {
-  prefix: string[];
-  uid?: number;
 }
 
 /**
@@ -112,37 +102,6 @@ async function findLauncher(path: string): Promise<Launcher> {
   if (allowed) return { prefix };
   await chown(path, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
   return { prefix: [], uid: UNPRIVILEGED_ID };
-}
-
-interface InitialiseOptions {
-  binaries: Binaries;
-  launcher: Launcher;
-  dataPath: string;
-  options: EmbeddedPostgresOptions;
-}
-
-async function initialise({ binaries, launcher, dataPath, options }: InitialiseOptions) {
-  // Renamed when it is whole: a start that is interrupted here leaves nothing that looks like a cluster.
-  const newPath = `${dataPath}.new`;
-  await rm(newPath, { recursive: true, force: true });
-  await rm(dataPath, { recursive: true, force: true });
-  const passwordFile = join(options.path, 'initial-password');
-  await writeFile(passwordFile, options.password, { mode: 0o600 });
-  if (launcher.uid !== undefined) await chown(passwordFile, launcher.uid, launcher.uid);
-  const words = [...launcher.prefix, binaries.initdb, '--pgdata', newPath, '--username', USER];
-  words.push('--auth', 'scram-sha-256', '--pwfile', passwordFile, '--encoding', 'UTF8', '--locale', 'C');
-  try {
-    await run(words[0] as string, words.slice(1), { uid: launcher.uid, gid: launcher.uid });
-    await rename(newPath, dataPath);
-  } catch (cause) {
-    const reason = (cause as { stderr?: string }).stderr?.trim().split('\n').at(-1) ?? String(cause);
-    throw new StartupError(
-      `The embedded Postgres could not be set up (${reason}). Run as another user, or set DATABASE_URL.`,
-      { cause },
-    );
-  } finally {
-    await rm(passwordFile, { force: true });
-  }
 }
 
 interface Child {
@@ -279,9 +238,3 @@ export async function findFreePort(): Promise<number> {
   server.close();
   return port;
 }
-
-const exists = (path: string) =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );

@@ -21,12 +21,18 @@ const NEVER = new Promise<never>(() => {});
  *
  * @param stops receives functions that end it again
  * @param log for restarts of the embedded one, which are logged
+ * @param signal aborts the start
  */
-export async function openStore(config: Config, stops: (() => Promise<unknown>)[], log: Log): Promise<Store> {
+export async function openStore(
+  config: Config,
+  stops: (() => Promise<unknown>)[],
+  log: Log,
+  signal?: AbortSignal,
+): Promise<Store> {
   if (config.databaseUrl !== null) return { databaseUrl: config.databaseUrl, dataDir: null, failed: NEVER };
   const dataDir = await openDataDir(config.dataDir);
   stops.push(dataDir.release);
-  const options = { path: dataDir.path, password: dataDir.keys.databasePassword };
+  const options = { path: dataDir.path, password: dataDir.keys.databasePassword, signal };
   const postgres = await superviseEmbeddedPostgres(options, log);
   stops.push(() => postgres.stop());
   return { databaseUrl: postgres.url, dataDir, failed: postgres.failed };
