@@ -1,12 +1,14 @@
-import type { Fault, RunResult } from './run.ts';
+import type { RunResult } from './run.ts';
 
 /** What came of a fault: the results of its runs, or why there are none. */
 export interface Outcome {
-  fault: Fault;
+  fault: { title: string };
   results: RunResult[];
   skipped: string | null;
   /** Runs that could not be brought to an end, in words. */
   failures: string[];
+  /** Starts that were interrupted, if that is what the fault does. */
+  starts?: number;
 }
 
 const HEAD = ['fault', 'runs', 'events', 'lost', 'repeated', 'broken invariants', 'time to recover'];
@@ -17,8 +19,17 @@ export function formatTable(outcomes: Outcome[]): string {
   return rows.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-function toCells({ fault, results, skipped, failures }: Outcome): string[] {
+/** The rows of `before` with those of `after` in their place or behind them, by the first cell. */
+export function mergeTables(before: string, after: string): string {
+  const titleOf = (row: string) => row.split('|')[1]?.trim() ?? '';
+  const rowsOf = (table: string) => table.split('\n').filter((row) => row.startsWith('|'));
+  const rows = new Map([...rowsOf(before), ...rowsOf(after)].map((row) => [titleOf(row), row]));
+  return [...rows.values()].join('\n');
+}
+
+function toCells({ fault, results, skipped, failures, starts }: Outcome): string[] {
   if (skipped !== null) return [fault.title, '0', '', '', '', '', `skipped: ${skipped}`];
+  if (starts !== undefined) return [fault.title, String(starts), '', '', '', String(failures.length), ''];
   const sum = (pick: (result: RunResult) => number) => String(results.reduce((total, one) => total + pick(one), 0));
   const broken = failures.length + results.reduce((total, one) => total + one.broken.length, 0);
   return [
