@@ -79,8 +79,17 @@ export class Courier {
     }
   }
 
-  /** Queues a delivery whose turn came, where its endpoint wants it to be: held, skipped, or in the lane. */
-  async requeue(delivery: OutgoingDelivery, claim: JobClaim | null, hasLane: boolean): Promise<void> {
+  /**
+   * Queues a delivery whose turn came, where its endpoint wants it to be: held, skipped, or in the lane.
+   *
+   * @param onSetAside called if that can't be written for now
+   */
+  async requeue(
+    delivery: OutgoingDelivery,
+    claim: JobClaim | null,
+    hasLane: boolean,
+    onSetAside?: () => void,
+  ): Promise<void> {
     const context = { ...delivery, hasLane, retryPolicy: toRetryPolicy(delivery), now: new Date(), random: 0 };
     const next = transition(delivery, { type: 'due' }, context);
     await this.#options.recorder.record({
@@ -95,6 +104,7 @@ export class Courier {
         attempt: null,
       },
       disableReason: null,
+      onSetAside,
     });
   }
 

@@ -175,11 +175,12 @@ export class Dispatcher {
   #decide(job: DeliveryJob, delivery: OutgoingDelivery | undefined, release?: () => void): Promise<void> {
     const { courier } = this.#options;
     if (!delivery || !isCurrent(job, delivery)) return courier.drop(job);
-    if (!this.#mayGo(job, delivery)) return courier.requeue(delivery, job.claim, belongsInLane(delivery));
-    return courier.attempt(delivery, job.claim, () => {
+    const setAside = () => {
       this.#unload(job.claim);
       release?.();
-    });
+    };
+    if (!this.#mayGo(job, delivery)) return courier.requeue(delivery, job.claim, belongsInLane(delivery), setAside);
+    return courier.attempt(delivery, job.claim, setAside);
   }
 
   /**

@@ -237,7 +237,7 @@ export class LaneRunner {
     // Read along with them, so it holds from the attempt on that backed the endpoint off, or ended that.
     lane.isBackedOff = first.isBackedOff;
     const unready = isOpen ? deliveries.filter((delivery) => delivery.status === 'HELD') : deliveries;
-    if (unready.length > 0) return this.#requeue(unready);
+    if (unready.length > 0) return this.#requeue(lane, unready);
     // Read without regard to caps: from now on they hold again.
     if (lane.mustSort) {
       lane.mustSort = false;
@@ -261,24 +261,35 @@ export class LaneRunner {
   }
 
   /** Turns waiting deliveries into what their endpoint's status makes of them now: PENDING, HELD or SKIPPED. */
-  async #requeue(deliveries: OutgoingDelivery[]) {
-    await Promise.all(deliveries.map((delivery) => this.#options.courier.requeue(delivery, null, true)));
+  async #requeue(lane: Lane, deliveries: OutgoingDelivery[]) {
+    const { courier } = this.#options;
+    const requeue = (delivery: OutgoingDelivery) =>
+      this.#track(lane, delivery.id, (setAside) => courier.requeue(delivery, null, true, setAside));
+    await Promise.all(deliveries.map(requeue));
   }
 
   #send(lane: Lane, delivery: OutgoingDelivery) {
-    const { id } = delivery;
+    const { courier } = this.#options;
+    const done = this.#track(lane, delivery.id, (setAside) => courier.attempt(delivery, null, setAside));
+    lane.inFlight.set(delivery.id, done);
+  }
+
+  /** Resolves when work on a delivery has ended, or its outcome was set aside: that must not stop the lane. */
+  #track(lane: Lane, deliveryId: string, work: (setAside: () => void) => Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
     const setAside = () => {
-      lane.inFlight.delete(id);
-      lane.setAside.add(id);
+      lane.inFlight.delete(deliveryId);
+      lane.setAside.add(deliveryId);
+      resolve();
     };
-    const done = this.#options.courier
-      .attempt(delivery, null, setAside)
+    work(setAside)
       .catch((error: Error) => this.#rest(lane, error))
       .finally(() => {
-        lane.inFlight.delete(id);
-        lane.setAside.delete(id);
+        lane.inFlight.delete(deliveryId);
+        lane.setAside.delete(deliveryId);
+        resolve();
       });
-    lane.inFlight.set(id, done);
+    return promise;
   }
 }
 
