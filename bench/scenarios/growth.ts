@@ -2,6 +2,7 @@ import { prepareBacklog } from '../support/backlog.ts';
 import { seedDay, timeDay } from '../support/day.ts';
 import { addDrained, type Drained, drain } from '../support/delivering.ts';
 import { listFirstPages, timeFirstPage, warmUp } from '../support/first-pages.ts';
+import { LARGE_BODY_LISTS, seedLargeBodies, timeLargeBodies } from '../support/large-bodies.ts';
 import { type PastKind, seedPast, takeLogsAsRead } from '../support/past.ts';
 import { startPosthorn } from '../support/processes.ts';
 import { type Receiver, toCountColumns, withReceiver } from '../support/receiving.ts';
@@ -24,6 +25,7 @@ const ROUNDS_FULL = 4;
 const RATE_RATIO_AT_LEAST = 0.9;
 const PAGE_RATIO_AT_MOST = 1.5;
 const DAY_P50_MS_AT_MOST = 50;
+const LARGE_BODIES_P50_MS_AT_MOST = 100;
 
 /** A database with a backlog and a past. */
 interface Step {
@@ -36,7 +38,8 @@ interface Step {
 /**
  * What a past costs: the rate at which a backlog of 10,000 is drained beside 100,000 deliveries that are delivered, or
  * that wait for a retry in a day, against the same with no past, in turns; and the time of the first page of each
- * connection, with each filter, against its time with 10,000; and the time of a day of statistics in minutes.
+ * connection, with each filter, against its time with 10,000; the time of a day of statistics in minutes; and that of
+ * lists of 100 events with bodies of 250 KB, none of which is selected.
  */
 export const benchGrowth = (bench: Bench): Promise<Row[]> =>
   withReceiver(async (receiver) => {
@@ -56,7 +59,7 @@ export const benchGrowth = (bench: Bench): Promise<Row[]> =>
       }
     }
     const rateRows = await compareRates(bench, receiver, steps);
-    return [...rateRows, ...pageRows];
+    return [...rateRows, ...pageRows, ...(await timeLists(bench))];
   });
 
 /** Makes a step's database. */
@@ -161,4 +164,31 @@ function toDayRow({ kind, count }: Step, times: number[]): Row {
     p99Ms: percentile(times, 0.99),
     bars: [{ name: 'p50', value: p50Ms, atMost: DAY_P50_MS_AT_MOST }],
   });
+}
+
+/** Lists that select no body, of events whose bodies are large. */
+async function timeLists({ databases, progress }: Bench): Promise<Row[]> {
+  progress('lists of events with large bodies');
+  const databaseUrl = await databases.clone('growth_large', 'growth');
+  await seedLargeBodies(databaseUrl);
+  const server = await startPosthorn(databaseUrl, 'api');
+  try {
+    const rows: Row[] = [];
+    for (const [name, query] of Object.entries(LARGE_BODY_LISTS)) {
+      const times = await timeLargeBodies(server.url, query);
+      const p50Ms = percentile(times, 0.5);
+      rows.push(
+        makeRow({
+          scenario: 'growth',
+          variant: `100 of 250 KB, ${name}`,
+          p50Ms,
+          p99Ms: percentile(times, 0.99),
+          bars: [{ name: 'p50', value: p50Ms, atMost: LARGE_BODIES_P50_MS_AT_MOST }],
+        }),
+      );
+    }
+    return rows;
+  } finally {
+    await server.stop();
+  }
 }
