@@ -13,7 +13,7 @@ import { DeliveryRef } from './delivery.ts';
 import { EventRef, OWN_EVENT } from './event.ts';
 import { decodeInput, decodeOptionalInput } from './ids.ts';
 import { atMost, JSON_INPUT_MAX } from './input-limits.ts';
-import { planOnce } from './selection.ts';
+import { planOnce, selectsIdAlone } from './selection.ts';
 
 /** Events of one `publishEvents`. */
 export const EVENTS_PER_PUBLISH_MAX = 1_000;
@@ -77,7 +77,7 @@ const PublishEventPayload = builder.objectRef<PublishedEvent>('PublishEventPaylo
       grantScopes: [OWN_EVENT],
       // The publisher has the row as Prisma would read it. The plan tells Pothos so: its columns are not read again.
       resolve: ({ event }, _, context, info) => {
-        planOnce(context, info);
+        if (!selectsIdAlone(info)) planOnce(context, info);
         return event;
       },
     }),

@@ -75,3 +75,12 @@ export function pathOf({ path }: GraphQLResolveInfo): string {
   for (let at: typeof path | undefined = path; at; at = at.prev) if (typeof at.key === 'string') keys.push(at.key);
   return keys.join('.');
 }
+
+/** Whether the object of a field is selected for its ID alone. Planning that would cost more than it saves. */
+export const selectsIdAlone = ({ fieldNodes }: GraphQLResolveInfo): boolean =>
+  fieldNodes.every(({ selectionSet }) =>
+    selectionSet?.selections.every(
+      (selection) =>
+        selection.kind === Kind.FIELD && (selection.name.value === 'id' || selection.name.value === '__typename'),
+    ),
+  );
