@@ -1,11 +1,18 @@
 import { describe, expect, it } from 'vitest';
+import { Sender } from '../src/deliver/sender.ts';
+import { newId } from '../src/domain/ids.ts';
+import { Keyring } from '../src/domain/sealing.ts';
+import { makeTargetPolicy } from '../src/domain/target-policy.ts';
+import type { OutgoingDelivery } from '../src/storage/load-outgoing.ts';
 import { useNameServer } from './support/name-server.ts';
-import { until, useTestBed } from './support/posthorn.ts';
+import { ENCRYPTION_KEY, until, useTestBed } from './support/posthorn.ts';
+import { useProxy } from './support/proxy.ts';
 import { useReceiver } from './support/receiver.ts';
 
 const names = useNameServer();
 const bed = useTestBed({ role: 'api', allowedNetworks: ['127.0.0.1/32'] });
 const receiver = useReceiver();
+const proxy = useProxy();
 
 const urlOf = (host: string) => `http://${host}:${new URL(receiver.url()).port}/`;
 
@@ -36,4 +43,36 @@ describe('endpoints whose name server never answers', () => {
       message: expect.stringContaining('its name server did not answer in time'),
     });
   }, 60_000);
+});
+
+describe('a proxy with a name', () => {
+  it('is resolved by the same servers, and may have an address that endpoints may not have', async () => {
+    names.answer = ({ name }) => ({ addresses: [name === 'proxy.example.com' ? '127.0.0.1' : '192.0.2.1'] });
+    const { port } = new URL(receiver.url());
+    proxy.routes = { [`192.0.2.1:${port}`]: Number(port) };
+    const sender = new Sender({
+      keyring: new Keyring(ENCRYPTION_KEY),
+      proxyUrl: `http://proxy.example.com:${proxy.port}`,
+      dnsServers: [names.address],
+      targetPolicy: makeTargetPolicy({ allowedNetworks: [], allowedHosts: ['hooks.example.com'], deniedPorts: null }),
+      userAgent: 'test',
+    });
+    const delivery = {
+      eventId: newId(),
+      method: 'POST',
+      contentType: 'text/plain',
+      body: Buffer.from('hello'),
+      headersSealed: null,
+      secretsSealed: [],
+      clientCertificateSealed: null,
+      caCertificate: null,
+      timeoutMs: 10_000,
+    };
+    const send = (url: string) => sender.send({ ...delivery, url } as unknown as OutgoingDelivery);
+    expect(await send(urlOf('hooks.example.com'))).toMatchObject({ responseStatus: 200 });
+    expect(proxy.connected).toMatchObject([{ authority: `192.0.2.1:${port}` }]);
+    // The name of the proxy is no way around the policy.
+    expect((await send(urlOf('proxy.example.com'))).error).toMatchObject({ code: 'BLOCKED_ADDRESS' });
+    await sender.close();
+  });
 });

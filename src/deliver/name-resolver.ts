@@ -27,6 +27,7 @@ const FILES_CHECK_MS = 5_000;
 const SERVER_FAULTS = new Set(['ESERVFAIL', 'EREFUSED', 'ENOTIMP', 'EFORMERR', 'EBADRESP', 'ECONNREFUSED', 'ETIMEOUT']);
 /** The name exists nowhere, or has no address. */
 const NOT_FOUND = new Set(['ENOTFOUND', 'ENODATA']);
+const SERVERS_MAX = 3;
 const LOOPBACK = ['127.0.0.1', '::1'];
 
 /** Names of RFC 6761 that are never asked for: section 6.3, and 6.4, which exist nowhere. */
@@ -227,15 +228,19 @@ export class NameResolver {
 const toAddresses = (addresses: string[]): LookupAddress[] =>
   addresses.map((address) => ({ address, family: isIP(address) })).toSorted((a, b) => a.family - b.family);
 
+const RESOLVER_OPTIONS = { timeout: TRY_MS, tries: TRIES, maxTimeout: LOOKUP_MS_MAX };
+
 /** One for each server, which asks that one first: c-ares takes an answer of "server failed" for final. */
 function makeResolvers(servers: string[] | null): promises.Resolver[] {
-  const first = new promises.Resolver();
-  const all = servers ?? first.getServers();
-  return all.slice(0, 3).map((_, index) => {
-    const resolver = new promises.Resolver({ timeout: TRY_MS, tries: TRIES, maxTimeout: LOOKUP_MS_MAX });
-    resolver.setServers([...all.slice(index), ...all.slice(0, index)]);
+  const system = new promises.Resolver(RESOLVER_OPTIONS);
+  const all = servers ?? system.getServers();
+  const others = all.slice(servers ? 0 : 1, SERVERS_MAX).map((server) => {
+    const resolver = new promises.Resolver(RESOLVER_OPTIONS);
+    resolver.setServers([server, ...all.filter((other) => other !== server)]);
     return resolver;
   });
+  // As the system has them, in whatever form.
+  return servers ? others : [system, ...others];
 }
 
 type Answer = Found & { error: LookupError | null };

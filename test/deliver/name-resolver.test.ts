@@ -7,6 +7,7 @@ import { completeName, parseHosts, parseSearchRules } from '../../src/deliver/re
 import { useNameServer } from '../support/name-server.ts';
 
 const server = useNameServer();
+const second = useNameServer();
 let folder: string;
 const resolvers: NameResolver[] = [];
 
@@ -101,6 +102,17 @@ describe('a name', () => {
     const failure = (await makeResolver()).resolve('hooks.example.com');
     await expect(failure).rejects.toMatchObject({ name: 'LookupError', code, isServerAway: false });
   });
+
+  it.each([['SERVFAIL'], ['REFUSED'], ['never']] as const)(
+    'is asked of the next name server if the first answers %s',
+    async (answer) => {
+      server.answer = () => (answer === 'never' ? answer : { code: answer });
+      second.answer = () => ({ addresses: ['192.0.2.1'] });
+      const resolver = new NameResolver({ servers: [server.address, second.address] });
+      resolvers.push(resolver);
+      expect(await addressesOf(resolver, 'hooks.example.com')).toEqual(['192.0.2.1']);
+    },
+  );
 
   it('fails in a way that can be told apart if no name server can be reached', async () => {
     const resolver = new NameResolver({ servers: ['127.0.0.1:1'] });
