@@ -21,7 +21,8 @@ const COMMIT_MS = 30;
 
 /** The line between Posthorn and Postgres: it can be cut, go silent, and lose the answers to commits. */
 export class DatabaseLine {
-  readonly #port: number;
+  /** Of Postgres. Null: connections are refused. */
+  #port: number | null;
   readonly #wires = new Set<Wire>();
   #server!: Server;
   /** From 0 to 1: how likely the answer to a commit is lost. */
@@ -51,6 +52,17 @@ export class DatabaseLine {
     return Object.assign(new URL(databaseUrl), { port }).href;
   }
 
+  /** Cuts all connections and lets none through. */
+  close(): void {
+    this.#port = null;
+    this.cut(1);
+  }
+
+  /** Connections lead to this port from now on. */
+  open(port: number): void {
+    this.#port = port;
+  }
+
   /** Cuts each connection with this likelihood. @returns how many */
   cut(likelihood: number): number {
     const chosen = [...this.#wires].filter(() => Math.random() < likelihood);
@@ -66,6 +78,7 @@ export class DatabaseLine {
   }
 
   #serve(client: Socket) {
+    if (this.#port === null) return void client.resetAndDestroy();
     const server = connect(this.#port, '127.0.0.1');
     const wire: Wire = { client, server, isListener: false, isDeaf: false, isDoomed: false };
     this.#wires.add(wire);

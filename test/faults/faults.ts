@@ -7,6 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { DatabaseLine } from './database-line.ts';
 import { findPoolerObstacle, throughPooler } from './pooler.ts';
+import {
+  compareTimeFilters,
+  deleteJobs,
+  findRestoreObstacle,
+  killSupervised,
+  restoreDump,
+  restoreOlderState,
+} from './restores.ts';
 import type { Fault } from './run.ts';
 import type { CleanUps, Disaster, Scene } from './scene.ts';
 import { findHistoryObstacle, upgrade } from './upgrade.ts';
@@ -115,6 +123,19 @@ async function stepClock(scene: Scene, clock: Clock) {
     await sleep(CLOCK_STEP_MS);
     await scene.waitForFlow();
   }
+}
+
+/** Rows that were stored while the clock was ahead have IDs and times of the future. */
+async function correctClock(scene: Scene, clock: Clock) {
+  for (const offset of ['+3600', '+0']) {
+    await clock.set(offset);
+    await sleep(CLOCK_STEP_MS);
+    await scene.waitForFlow();
+  }
+  await sleep(CLOCK_STEP_MS);
+  await compareTimeFilters(scene);
+  // An hour passes: retries keep the time that they were given while the clock was ahead.
+  await clock.set('+3600');
 }
 
 const tmpfs = {
@@ -303,6 +324,14 @@ export const FAULTS: Fault[] = [
     make: (cleanUps) => withClock(cleanUps, 'postgres'),
   },
   {
+    name: 'clock-corrected',
+    title: "Posthorn's clock is ahead by an hour, and is corrected (libfaketime)",
+    runs: 2,
+    leftOut: 'the long form has it, and test/corrected-clock.test.ts',
+    findObstacle: findClockObstacle,
+    make: (cleanUps) => withClock(cleanUps, 'posthorn', correctClock),
+  },
+  {
     name: 'endpoints-lie',
     title: 'endpoints that reset, stall, promise more than they send, send garbage, beside good ones',
     runs: 2,
@@ -326,10 +355,39 @@ export const FAULTS: Fault[] = [
     findObstacle: findPoolerObstacle,
     make: (cleanUps) => ({ connect: throughPooler(cleanUps), strike: endBackends }),
   },
+  {
+    name: 'dump-restored',
+    title: 'the database is dumped and restored into a new cluster (pg_dump, pg_restore)',
+    runs: 2,
+    leftOut: null,
+    findObstacle: findRestoreObstacle,
+    make: restoreDump,
+  },
+  {
+    name: 'older-state-restored',
+    title: 'an older copy of the data directory takes the place of the database',
+    runs: 2,
+    leftOut: null,
+    make: restoreOlderState,
+  },
+  {
+    name: 'jobs-deleted',
+    title: 'waiting jobs are deleted from the queue',
+    runs: 2,
+    leftOut: 'the long form has it, and test/stranded.test.ts',
+    make: () => ({ strike: deleteJobs }),
+  },
+  {
+    name: 'postmaster-killed',
+    title: 'the main process of the embedded Postgres is killed (SIGKILL), and restarted by its supervision',
+    runs: 2,
+    leftOut: 'the long form has it, and test/supervised-postgres.test.ts',
+    make: killSupervised,
+  },
 ];
 
 /** A clock for Posthorn's processes, or for those of Postgres. */
-function withClock(cleanUps: CleanUps, whose: 'posthorn' | 'postgres'): Disaster {
+function withClock(cleanUps: CleanUps, whose: 'posthorn' | 'postgres', strike = stepClock): Disaster {
   let clock: Clock;
   const env: Record<string, string> = {};
   return {
@@ -340,6 +398,6 @@ function withClock(cleanUps: CleanUps, whose: 'posthorn' | 'postgres'): Disaster
       Object.assign(env, clock.env);
       return {};
     },
-    strike: (scene) => stepClock(scene, clock),
+    strike: (scene) => strike(scene, clock),
   };
 }

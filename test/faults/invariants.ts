@@ -56,6 +56,7 @@ export async function inspect(scene: Scene): Promise<Findings> {
     tell('Attempts are not numbered from 1 on without a hole', await findBadNumbers(scene)),
     await compareFeed(scene),
     await compareStatistics(scene),
+    await compareOperationalEvents(scene),
   ];
   return {
     events: scene.publishers.acknowledgedCount,
@@ -175,6 +176,36 @@ async function compareFeed({ cluster, follower }: Scene): Promise<string | null>
   const errors = follower.errors.slice(-1).map(({ result }) => JSON.stringify(result.errors));
   const [is, ought] = [follower.lines[place], written[place]];
   return `The feed told ${follower.lines.length} of ${written.length} changes; at place ${place} it told ${is} and not ${ought}. ${errors}`;
+}
+
+/** Each dead letter is reported once, if somebody wants to know. */
+async function compareOperationalEvents({ cluster, hasOperationalEvents }: Scene): Promise<string | null> {
+  if (!hasOperationalEvents) return null;
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const wrong = await cluster.query<{ id: string; times: number }>(
+      `select d.id, count(v.id)::int as times from deliveries d left join events v
+         on v.type = 'posthorn.delivery.dead_lettered'
+         and convert_from(v.body, 'UTF8')::json #>> '{data,deliveryId}' = any(array(
+           select x from unnest($1::text[], $2::uuid[]) as i(x, id) where i.id = d.id))
+       where d.status = 'FAILED' group by d.id having count(v.id) <> 1`,
+      await readDeadLetterIds(cluster),
+    );
+    if (wrong.length === 0) return null;
+    if (performance.now() > deadline)
+      return tell(
+        'Dead letters are not reported once',
+        wrong.map(({ id, times }) => `${encodeId('Delivery', id)} ${times} times`),
+      );
+    await sleep(200);
+  }
+}
+
+/** Public IDs of the dead letters, and the UUIDs behind them. */
+async function readDeadLetterIds(cluster: Scene['cluster']): Promise<[string[], string[]]> {
+  const rows = await cluster.query<{ id: string }>(`select id from deliveries where status = 'FAILED'`);
+  const ids = rows.map(({ id }) => id);
+  return [ids.map((id) => encodeId('Delivery', id)), ids];
 }
 
 /** Statistics are counted from the log some seconds later. */

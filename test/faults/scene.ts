@@ -3,7 +3,7 @@ import { encodeId } from '../../src/domain/ids.ts';
 import { encodeCursor } from '../../src/live/cursor.ts';
 import { Follower } from '../support/feed-clients.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
-import { Endpoints } from './endpoints.ts';
+import { Endpoints, OPERATOR } from './endpoints.ts';
 import { Machine, type MachineOptions, ROOT_KEY } from './machine.ts';
 import { Publishers } from './publishers.ts';
 
@@ -20,6 +20,10 @@ export type CleanUps = (() => unknown)[];
 export interface Disaster {
   /** @default a Postgres in a folder of its own */
   makeCluster?: () => Promise<ClusterOptions>;
+  /** Another kind of database, removed when the run ends. @default a {@link Cluster} */
+  openCluster?: () => Promise<Cluster>;
+  /** An endpoint receives operational events, which are compared with what happened. @default false */
+  hasOperationalEvents?: boolean;
   /** @default directly */
   connect?: (cluster: Cluster) => Promise<Connection>;
   /** For the processes of Posthorn. */
@@ -44,7 +48,8 @@ const SETTLE_LOOKS_MAX = 50;
 export class Scene {
   /** The long form, with outages as long as they are in life. */
   readonly isLong: boolean;
-  readonly cluster: Cluster;
+  cluster: Cluster;
+  readonly hasOperationalEvents: boolean;
   readonly endpoints: Endpoints;
   readonly publishers: Publishers;
   readonly machines: Machine[] = [];
@@ -60,9 +65,11 @@ export class Scene {
     endpoints: Endpoints;
     connection: Connection;
     env: Record<string, string>;
+    hasOperationalEvents: boolean;
   }) {
     this.isLong = options.isLong;
     this.cluster = options.cluster;
+    this.hasOperationalEvents = options.hasOperationalEvents;
     this.endpoints = options.endpoints;
     this.#connection = options.connection;
     this.#env = options.env;
@@ -83,6 +90,26 @@ export class Scene {
     this.machines.push(machine);
     return machine;
   };
+
+  /** After a restore, the follower's cursor must be refused, and a new one is told everything that is kept. */
+  async restartFollower(): Promise<void> {
+    const deadline = performance.now() + FLOW_MS_MAX;
+    const isExpired = () =>
+      this.follower.errors.some(({ result }) =>
+        result.errors?.some(({ extensions }) => extensions.code === 'CURSOR_EXPIRED'),
+      );
+    const isReady = () =>
+      fetch(`${this.of('api')[0]?.url}/readyz`).then(
+        (response) => response.ok,
+        () => false,
+      );
+    while (!isExpired() || !(await isReady())) {
+      if (performance.now() > deadline) throw new Error('The feed did not end with CURSOR_EXPIRED after the restore.');
+      await sleep(50);
+    }
+    this.follower.stop();
+    this.follower = follow(this);
+  }
 
   /** Kills all workers at this moment, and starts them again. */
   async killWorkers(): Promise<void> {
@@ -149,13 +176,20 @@ export interface SceneOptions {
 
 /** Sets everything up and lets it run. */
 export async function openScene({ disaster, isLong, hasBadEndpoints, cleanUps }: SceneOptions): Promise<Scene> {
-  const cluster = await Cluster.start(await disaster.makeCluster?.());
+  const cluster = await (disaster.openCluster?.() ?? startCluster(disaster));
   cleanUps.push(() => cluster.remove());
   const connection = (await disaster.connect?.(cluster)) ?? { databaseUrl: cluster.url };
   const endpoints = new Endpoints({ withBad: hasBadEndpoints });
   await endpoints.start();
   cleanUps.push(() => endpoints.stop());
-  const scene = new Scene({ isLong, cluster, endpoints, connection, env: disaster.env ?? {} });
+  const scene = new Scene({
+    isLong,
+    cluster,
+    endpoints,
+    connection,
+    env: disaster.env ?? {},
+    hasOperationalEvents: disaster.hasOperationalEvents === true,
+  });
   cleanUps.push(() => Promise.all(scene.machines.map((machine) => machine.kill())));
   const startMachines = disaster.startMachines ?? startDefaultMachines(isLong ? WORKERS.long : WORKERS.short);
   await startMachines(scene.startMachine);
@@ -168,6 +202,8 @@ export async function openScene({ disaster, isLong, hasBadEndpoints, cleanUps }:
   return scene;
 }
 
+const startCluster = async ({ makeCluster }: Disaster) => Cluster.start(await makeCluster?.());
+
 const startDefaultMachines =
   (workers: number): NonNullable<Disaster['startMachines']> =>
   (start) =>
@@ -179,6 +215,10 @@ async function createEndpoints(scene: Scene) {
       input: { name, url: scene.endpoints.url(name), eventTypes: ['fault.*'], ...input },
     });
   }
+  if (!scene.hasOperationalEvents) return;
+  await ask(scene, `mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { __typename } }`, {
+    input: { name: OPERATOR, url: scene.endpoints.url(OPERATOR), eventTypes: ['posthorn.delivery.dead_lettered'] },
+  });
 }
 
 /** Tells everything from the first change on. */
@@ -198,3 +238,7 @@ async function ask(scene: Scene, query: string, variables: object = {}): Promise
   if (errors) throw new Error(`Unexpected errors: ${JSON.stringify(errors)}`);
   return Object.values(data)[0];
 }
+
+/** `deliveryCount` of a filter. */
+export const askCount = (scene: Scene, filter: object): Promise<number> =>
+  ask(scene, 'query ($filter: DeliveryFilter) { deliveryCount(filter: $filter) }', { filter }) as Promise<number>;
