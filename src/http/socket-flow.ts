@@ -3,7 +3,7 @@ import type { WebSocket } from 'ws';
 
 /** Bytes of output that wait for a client before nothing more is read from it. */
 const PAUSE_BYTES = 65_536;
-/** Bytes of output that may wait for one WebSocket. Beyond, it is closed with 1013. */
+/** Bytes of output that may wait for one WebSocket, apart from its largest message. Beyond, it is closed with 1013. */
 export const OUTPUT_BYTES_MAX = 16_777_216;
 /** Messages and control frames that are read from one WebSocket in a second. Further ones wait. */
 export const MESSAGES_PER_SECOND_MAX = 2_000;
@@ -27,6 +27,8 @@ export class SocketFlow {
   readonly #socket: WebSocket;
   readonly #connection: Socket;
   #isOutputWaiting = false;
+  /** Bytes of the largest message since output began to wait: one large answer closes no connection. */
+  #largestWaiting = 0;
   #isTooFast = false;
   #secondBegan = 0;
   #messages = 0;
@@ -56,11 +58,11 @@ export class SocketFlow {
     if (socket.readyState === socket.CLOSING) return this.#untilClosed();
     if (socket.readyState !== socket.OPEN) return Promise.resolve();
     const waiting = socket.bufferedAmount;
-    if (waiting > OUTPUT_BYTES_MAX) {
+    if (waiting - this.#largestWaiting > OUTPUT_BYTES_MAX) {
       socket.close(TRY_AGAIN_LATER, 'Too much output waits for this client');
       return this.#untilClosed();
     }
-    if (waiting + message.length > PAUSE_BYTES) this.#pauseForOutput();
+    if (waiting + message.length > PAUSE_BYTES) this.#pauseForOutput(message.length);
     return new Promise((resolve) => {
       socket.send(message, { binary: false }, () => {
         if (this.#isOutputWaiting && socket.bufferedAmount <= PAUSE_BYTES) this.#resumeAfterOutput();
@@ -114,7 +116,8 @@ export class SocketFlow {
     }, ms);
   }
 
-  #pauseForOutput() {
+  #pauseForOutput(messageBytes: number) {
+    this.#largestWaiting = Math.max(this.#largestWaiting, messageBytes);
     if (this.#isOutputWaiting) return;
     this.#isOutputWaiting = true;
     this.#socket.pause();
@@ -122,6 +125,7 @@ export class SocketFlow {
 
   #resumeAfterOutput() {
     this.#isOutputWaiting = false;
+    this.#largestWaiting = 0;
     this.#resumeIfFree();
   }
 

@@ -157,6 +157,28 @@ describe('a WebSocket that has been let in', () => {
     socket.cut();
   });
 
+  it.each(['1', '"', '\\', '日本', 'a","type":"next","payload":', '\u2028', '__proto__'])(
+    'gets the results of a subscription and of a query under their ID, whatever is in it: %j',
+    async (id) => {
+      const socket = await openLetIn(bed.url, ROOT_KEY);
+      socket.send({ id: `${id}q`, type: 'subscribe', payload: QUERY });
+      socket.send({
+        ...{ id, type: 'subscribe' },
+        payload: { query: 'subscription { deliveryStats(intervalSeconds: 1) { waiting } }' },
+      });
+      const fits = (wanted: string) => (message: { id?: string; type: string }) => message.id === wanted;
+      expect(await socket.next(fits(`${id}q`))).toEqual({
+        ...{ id: `${id}q`, type: 'next' },
+        payload: { data: { viewer: { kind: 'OPERATOR' } } },
+      });
+      expect(await socket.next(fits(id))).toEqual({
+        ...{ id, type: 'next' },
+        payload: { data: { deliveryStats: { waiting: expect.any(Number) } } },
+      });
+      socket.cut();
+    },
+  );
+
   it('is closed with 4409 and a short reason if it uses an ID twice, of any length and language', async () => {
     for (const id of ['1', 'x'.repeat(OPERATION_ID_CHARS_MAX), '日'.repeat(OPERATION_ID_CHARS_MAX)]) {
       const socket = await openLetIn(bed.url, ROOT_KEY);
