@@ -850,6 +850,29 @@ describe('filters', () => {
     }
   });
 
+  it.each(['9999-12-31T23:59:59-01:00', '0001-01-01T00:00:00+00:01', '0000-12-31T23:59:59Z'])(
+    '%s is beyond the years that a time may have in UTC: it is refused',
+    async (at) => {
+      const expires = `mutation ($at: DateTime) { createApiKey(input: { environmentId: "${known.env}", name: "n",
+        scopes: [DELIVERIES_READ], expiresAt: $at }) { __typename } }`;
+      const filter = 'query ($at: DateTime) { events(filter: { createdBefore: $at }) { edges { cursor } } }';
+      for (const document of [expires, filter])
+        expectError(await bed.graphql(document, { at }), 'BAD_USER_INPUT', /0001 to 9999/);
+    },
+  );
+
+  it('a leap second is refused, and a time with an offset that does not exist', async () => {
+    for (const at of [
+      '2016-12-31T23:59:60Z',
+      '2026-01-01T00:00:00+24:00',
+      '2026-01-01T00:00:00|01:00',
+      '2026-02-30T00:00:00Z',
+    ]) {
+      const filter = 'query ($at: DateTime) { events(filter: { createdBefore: $at }) { edges { cursor } } }';
+      expectError(await bed.graphql(filter, { at }), 'BAD_USER_INPUT', /date-time/);
+    }
+  });
+
   it.each(['0001-01-01T00:00:00Z', '9999-12-31T23:59:59Z', '2026-01-01T00:00:00+14:00'])('%s is a time', async (at) => {
     for (const field of ['events', 'deliveries', 'deliveryAttempts']) {
       const document = `query ($at: DateTime) { ${field}(filter: { createdAfter: $at, createdBefore: $at }) { edges { cursor } } }`;

@@ -332,6 +332,21 @@ describe('idempotency keys', () => {
     expect(await countAll()).toEqual(before);
   });
 
+  it('a key with an equal JSON value as payload is a duplicate, whatever the order of keys and the form of numbers', async () => {
+    const first = { type: 'idem.equal', payload: { a: 1, b: [{ c: 'ä', d: null }] }, idempotencyKey: 'equal values' };
+    const { event } = await publish(first);
+    const again = { ...first, payload: { b: [{ d: null, c: 'ä' }], a: 1.0 } };
+    expect(await publish(again)).toMatchObject({ duplicate: true, event: { id: event.id, body: event.body } });
+    const changes = [
+      { payload: { a: 1, b: [] } },
+      { type: 'idem.other' },
+      { payload: undefined, body: '{"b":[{"d":null,"c":"ä"}],"a":1}' },
+    ];
+    for (const change of changes) {
+      expect(await publish({ ...again, ...change })).toMatchObject({ __typename: 'IdempotencyConflictError' });
+    }
+  });
+
   it('50 publishes of one key at once, through two processes, store and send exactly one', async () => {
     const other = await bed.startProcess();
     const urls = [bed.url, other.url];

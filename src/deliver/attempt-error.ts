@@ -92,7 +92,7 @@ function describeLookupFault(host: string, code: string): string {
 function describeTlsFault({ code = '', reason, message }: Fault): string {
   if (NOT_TLS.has(code)) return 'it does not speak TLS on this port';
   const text = /^ERR_O?SSL/.test(code) ? (reason ?? message) : (message.split(';')[0] as string);
-  return text.replace(/[\s.:]+$/, '');
+  return trimEnd(text.slice(0, MESSAGE_CHARS_MAX));
 }
 
 /** What is wrong with an answer as far as it came; null: nothing. */
@@ -104,7 +104,7 @@ function describeAnswerFault({ code, name, message }: Fault): string | null {
   if (message === 'bad response') return 'answered 100 Continue again and again';
   if (name !== 'HTTPParserError') return null;
   // undici puts the parser's own words in brackets.
-  return `answered with something that is not HTTP ${message.match(/\(.*\)/s)?.[0] ?? ''}`.trimEnd();
+  return `answered with something that is not HTTP ${findInBrackets(message)}`.trimEnd();
 }
 
 /** The error at the bottom: several addresses that failed are wrapped together, and so is what a look-up threw. */
@@ -112,4 +112,17 @@ function findCause(error: unknown): unknown {
   if (error instanceof AggregateError && error.errors.length > 0) return findCause(error.errors[0]);
   if (error instanceof AttemptError || !(error instanceof Error) || error.cause === undefined) return error;
   return (error as NodeJS.ErrnoException).code ? error : findCause(error.cause);
+}
+
+/** From the first opening to the last closing bracket; empty if there are none. */
+function findInBrackets(text: string): string {
+  const start = text.indexOf('(');
+  return start === -1 ? '' : text.slice(start, Math.max(start, text.lastIndexOf(')') + 1));
+}
+
+/** Without white space, dots and colons at the end. */
+function trimEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && /[\s.:]/.test(text.charAt(end - 1))) end -= 1;
+  return text.slice(0, end);
 }

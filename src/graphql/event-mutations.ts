@@ -46,7 +46,8 @@ const PublishEventInput = builder.inputType('PublishEventInput', {
       ...atMost({ chars: CONTENT_TYPE_MAX_CHARS }),
     }),
     idempotencyKey: t.string({
-      description: 'Makes publishing twice store once: 1 to 256 characters. Kept for as long as the event.',
+      description:
+        'Makes publishing twice store once: 1 to 256 characters. Kept for as long as the event. Of a `payload`, equal JSON values are the same content, whatever the order of keys; of a `body`, equal bytes.',
       ...atMost({ chars: KEY_MAX_CHARS }),
     }),
     sourceKey: t.string({

@@ -3,8 +3,11 @@ import { DateTimeResolver } from 'graphql-scalars';
 import { readNumber } from '../domain/json-number.ts';
 import { builder } from './builder.ts';
 
+const YEAR_MAX = 9_999;
+
 builder.scalarType('DateTime', {
-  description: 'A point in time, RFC 3339, answered in UTC: `2026-01-31T12:00:00.000Z`.',
+  description:
+    'A point in time, RFC 3339, answered in UTC: `2026-01-31T12:00:00.000Z`. Years are 0001 to 9999 in UTC; digits of a second beyond milliseconds are dropped; leap seconds are refused.',
   // Left as a Date, JSON.stringify would look up how to write each one: that takes twice as long.
   serialize: (value) => value.toISOString(),
   parseValue: (value) => checkYear(DateTimeResolver.parseValue(value) as Date),
@@ -24,10 +27,11 @@ builder.scalarType('URL', {
   parseValue: (value) => String(value),
 });
 
-/** Postgres has no year 0. */
+/** Postgres has no year 0, and RFC 3339 no year beyond 9999: an offset can lead to either. */
 function checkYear(date: Date): Date {
-  if (date.getUTCFullYear() >= 1) return date;
-  throw new GraphQLError('DateTime must be in the year 0001 or later.');
+  const year = date.getUTCFullYear();
+  if (year >= 1 && year <= YEAR_MAX) return date;
+  throw new GraphQLError(`DateTime must be in the years 0001 to ${YEAR_MAX} in UTC.`);
 }
 
 /** The value of a literal. A bare word is no JSON: it would silently become null. @throws {GraphQLError} */

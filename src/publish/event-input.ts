@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { EVENT_TYPE_RULE, isEventType, isOperational, OPERATIONAL_PREFIX } from '../domain/event-type.ts';
 import { newId } from '../domain/ids.ts';
 import { isDeeperThan, JSON_DEPTH_MAX } from '../domain/json-depth.ts';
+import { isEqualJson } from '../domain/json-equality.ts';
 import type { Tenant } from '../domain/tenant.ts';
 import { parseInput } from '../domain/validation.ts';
 import { InvalidInputError } from '../errors.ts';
@@ -22,6 +23,12 @@ export interface PublishInput {
   /** UUID of the one endpoint that it goes to, whatever types that wants. @default every endpoint that wants its type */
   endpointId?: string | null;
   source?: { workflowId?: string | null; runId?: string | null; nodeId?: string | null } | null;
+}
+
+/** An event that is about to be stored. */
+export interface NewEvent extends EventRow {
+  /** Whether the body is a JSON value that was given as `payload`. */
+  isPayload: boolean;
 }
 
 /** An event for one endpoint. */
@@ -45,8 +52,9 @@ export const CONTENT_TYPE_MAX_CHARS = 256;
 /** Characters of an idempotency key, a source key, or an ID of a source. */
 export const KEY_MAX_CHARS = 256;
 
-/** RFC 9110 section 8.3.1: type/subtype and parameters, in visible ASCII. */
-const CONTENT_TYPE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+([ \t]*;[\x20-\x7e\t]*)?$/;
+/** RFC 9110 section 8.3.1: type/subtype and parameters, in visible ASCII. White space at the end would not arrive. */
+const CONTENT_TYPE =
+  /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+([ \t]*;([\x20-\x7e\t]*[\x21-\x7e])?)?$/;
 
 const key = z
   .string()
@@ -96,7 +104,7 @@ const eventSchema = z
  * @param path where the event stands in a larger input
  * @throws {InvalidInputError}
  */
-export function makeEvent(tenant: Tenant, input: PublishInput, path: string[] = []): EventRow | TargetedEvent {
+export function makeEvent(tenant: Tenant, input: PublishInput, path: string[] = []): NewEvent | TargetedEvent {
   const checked = parseInput(eventSchema, input, path);
   const body = encodeBody(checked, path);
   const event = {
@@ -114,6 +122,7 @@ export function makeEvent(tenant: Tenant, input: PublishInput, path: string[] = 
     contentType: checked.contentType ?? CONTENT_TYPE_DEFAULT,
     endpointCount: 0,
     createdAt: new Date(),
+    isPayload: typeof checked.body !== 'string',
     ...(input.endpointId && { target: { endpointId: input.endpointId, path: [...path, 'endpointId'] } }),
   };
   return { ...event, contentHash: event.idempotencyKey === null ? null : hashContent(event) };
@@ -126,6 +135,27 @@ function encodeBody({ payload, body }: z.output<typeof eventSchema>, path: strin
   const message = `has ${bytes.length} bytes; an event's body may have ${EVENT_BODY_BYTES_MAX} (256 KiB) at most.`;
   throw new InvalidInputError([{ path: [...path, typeof body === 'string' ? 'body' : 'payload'], message }]);
 }
+
+/**
+ * Whether an event has the same content as the one that holds its idempotency key. If it was given as `payload`, equal JSON
+ * values are the same content; if as `body`, equal bytes.
+ */
+export function isSameContent(held: EventRow, event: EventRow): boolean {
+  if (hasSameHash(held, event)) return true;
+  if (!mayBeSamePayload(event) || held.contentHash === null || !isEqualJson(asText(held.body), asText(event.body)))
+    return false;
+  // What else the producer gave is known by its hash alone.
+  return Buffer.compare(held.contentHash, hashContent({ ...event, body: held.body })) === 0;
+}
+
+/** Whether two events have the same content, byte for byte. */
+export const hasSameHash = (held: Pick<EventRow, 'contentHash'>, event: Pick<EventRow, 'contentHash'>): boolean =>
+  Buffer.compare(held.contentHash ?? Buffer.alloc(0), event.contentHash ?? Buffer.alloc(0)) === 0;
+
+/** Whether an event can have the same content as one with another hash. */
+export const mayBeSamePayload = (event: EventRow): boolean => (event as NewEvent).isPayload;
+
+const asText = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 
 /** Tells whether two events under one idempotency key are the same: all that the producer gave, and nothing else. */
 function hashContent(event: EventRow): Uint8Array<ArrayBuffer> {

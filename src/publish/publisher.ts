@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ClientBase, Pool } from 'pg';
 import { isDatabaseUnavailable, isWithoutEffect } from '../database-errors.ts';
 import { encodeId } from '../domain/ids.ts';
@@ -14,14 +15,25 @@ import type { DeliveryQueue } from '../queue/delivery-queue.ts';
 import { findEventsByKey, type KeyedEvent } from '../storage/find-events-by-key.ts';
 import type { NewDelivery } from '../storage/insert-deliveries.ts';
 import { type EventRow, insertEvents } from '../storage/insert-events.ts';
+import { readBodiesById } from '../storage/read-event-bodies.ts';
 import type { Signals } from '../storage/signals.ts';
 import { inTwoSteps, isFaultOfAll } from '../storage/transaction.ts';
-import { isTargeted, makeEvent, type PublishInput, type TargetedEvent } from './event-input.ts';
+import {
+  hasSameHash,
+  isSameContent,
+  isTargeted,
+  makeEvent,
+  mayBeSamePayload,
+  type PublishInput,
+  type TargetedEvent,
+} from './event-input.ts';
 import { Gatherer } from './gatherer.ts';
 import { findTakers, planDeliveries, sendDeliveries } from './plan-deliveries.ts';
 
 /** Calls with so many events have transactions of their own, and hold up no smaller ones. */
 const BULK_EVENTS_MIN = 50;
+/** Bytes of bodies that are written as JSON in one turn of the event loop. */
+const BYTES_PER_TURN = 1_048_576;
 /** What may wait to be stored or be under way. More is refused, so that memory does not follow the callers. */
 export const PENDING_EVENTS_MAX = 20_000;
 const PENDING_BYTES_MAX = 134_217_728;
@@ -83,8 +95,17 @@ export class Publisher {
   }
 
   /** Stores all events or none, in their order. @throws as {@link publish}, paths begin with `events` and the index */
-  publishAll(tenant: Tenant, inputs: PublishInput[]): Promise<PublishedEvent[]> {
-    const events = inputs.map((input, index) => makeEvent(tenant, input, ['events', String(index)]));
+  async publishAll(tenant: Tenant, inputs: PublishInput[]): Promise<PublishedEvent[]> {
+    const events: EventRow[] = [];
+    let bytesInTurn = 0;
+    for (const [index, input] of inputs.entries()) {
+      const event = makeEvent(tenant, input, ['events', String(index)]);
+      events.push(event);
+      bytesInTurn += event.body.length;
+      if (bytesInTurn < BYTES_PER_TURN) continue;
+      bytesInTurn = 0;
+      await nextTurn();
+    }
     refuseContradictions(events);
     return this.#submit(events);
   }
@@ -247,6 +268,7 @@ class RefusedGroups extends Error {
 async function findDuplicates(client: ClientBase, groups: Group[], published: Map<string, PublishedEvent>) {
   const missing = groups.flatMap((group) => group.events).filter((event) => !published.has(event.id));
   const earlier = await findEventsByKey(client, missing);
+  const bodies = await readOtherBodies(client, missing, earlier);
   const refused = new Map<Group, IdempotencyConflictError>();
   for (const group of groups) {
     for (const event of group.events) {
@@ -254,12 +276,22 @@ async function findDuplicates(client: ClientBase, groups: Group[], published: Ma
       const found = earlier.get(`${event.environmentId} ${event.idempotencyKey}`);
       // Retention deletes it at this moment: made again, this transaction finds the key free.
       if (!found) throw Object.assign(new Error('An idempotency key is taken by an event that goes.'), CONFLICT);
-      if (isSameContent(found, event))
-        published.set(event.id, { event: { ...found, body: event.body }, duplicate: true });
+      // Without another body, that of an equal hash is the one that was sent.
+      const held = { ...found, body: bodies.get(found.id) ?? event.body };
+      if (isSameContent(held, event)) published.set(event.id, { event: held, duplicate: true });
       else if (!refused.has(group)) refused.set(group, new IdempotencyConflictError(found.id));
     }
   }
   if (refused.size > 0) throw new RefusedGroups(refused);
+}
+
+/** Reads the bodies of events that hold a key and have another hash, as far as they may be equal payloads all the same. */
+async function readOtherBodies(client: ClientBase, events: EventRow[], earlier: Map<string, KeyedEvent>) {
+  const others = events.flatMap((event) => {
+    const found = earlier.get(`${event.environmentId} ${event.idempotencyKey}`);
+    return found && mayBeSamePayload(event) && !hasSameHash(found, event) ? [found.id] : [];
+  });
+  return others.length === 0 ? new Map<string, Buffer<ArrayBuffer>>() : readBodiesById(client, others);
 }
 
 /**
@@ -284,6 +316,3 @@ const makeIssue = ({ target }: TargetedEvent) => ({
 
 /** serialization_failure: the transaction is made again. */
 const CONFLICT = { code: '40001' };
-
-const isSameContent = (a: KeyedEvent, b: KeyedEvent) =>
-  Buffer.compare(a.contentHash ?? Buffer.alloc(0), b.contentHash ?? Buffer.alloc(0)) === 0;

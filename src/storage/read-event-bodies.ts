@@ -1,4 +1,4 @@
-import type { Pool } from 'pg';
+import type { ClientBase, Pool } from 'pg';
 
 export interface EventBodies {
   /** By the events' UUIDs. */
@@ -32,4 +32,10 @@ export async function readEventBodies(
     if (row.body !== null) bodies.set(row.id, row.body);
   }
   return { bodies, bytes };
+}
+
+/** Reads bodies of events by their UUIDs. */
+export async function readBodiesById(client: ClientBase, ids: string[]): Promise<Map<string, Buffer<ArrayBuffer>>> {
+  const { rows } = await client.query('select id, body from events where id = any($1)', [ids]);
+  return new Map(rows.map((row) => [row.id, row.body]));
 }
