@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Config } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
 import { openPool } from '../src/storage/database.ts';
@@ -23,6 +23,9 @@ interface Batch {
   cursor: string;
   changes: { status: string }[];
 }
+
+/** Each test starts processes, and waits until they notice and have counted everything. */
+vi.setConfig({ testTimeout: 60_000 });
 
 const receiver = useReceiver();
 const { spawnOn } = useProcesses();
@@ -201,7 +204,8 @@ describe('a process whose database is replaced while it runs', () => {
   it('rebases the logs by itself, ends feeds with CURSOR_EXPIRED, and counts what happens from then on', async () => {
     const bed = await openBed();
     const { tenant, key } = await createScene(bed);
-    const feed = follow<Batch>('WebSocket', { query: CHANGES, key, url: bed.url });
+    const after = await bed.ask('{ liveCursor }', {}, { key });
+    const feed = follow<Batch>('WebSocket', { query: CHANGES, variables: { after }, key, url: bed.url });
     const first = feed.next();
     await publish(bed, key, 1);
     await first;
@@ -241,7 +245,8 @@ describe('a process whose database is replaced while it runs', () => {
   it('ends a feed with CURSOR_EXPIRED if the change that it has come to is gone, as after a restore of an older state', async () => {
     const bed = await openBed({ role: 'api' });
     const { key } = await createScene(bed);
-    const feed = follow<Batch>('WebSocket', { query: CHANGES, key, url: bed.url });
+    const after = await bed.ask('{ liveCursor }', {}, { key });
+    const feed = follow<Batch>('WebSocket', { query: CHANGES, variables: { after }, key, url: bed.url });
     const first = feed.next();
     await publish(bed, key, 1);
     const { cursor } = (await first).value;
