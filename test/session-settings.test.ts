@@ -43,6 +43,7 @@ const HOSTILE_DATABASES: (TestDatabaseOptions & { title: string })[] = [
       standard_conforming_strings: 'off',
       transform_null_equals: 'on',
       idle_session_timeout: '200',
+      transaction_timeout: '500',
       statement_timeout: '60',
       enable_indexscan: 'off',
     },

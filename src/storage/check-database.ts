@@ -38,8 +38,8 @@ interface Link {
  * of a supported version in UTF8, that no pooler is in the way of what needs a session, that the role has the privileges
  * it needs, and that sessions mean what Posthorn expects.
  *
- * @returns the URLs to use. If a default turns `synchronous_commit` off, the options of `databaseUrl` turn it on again;
- *   behind a pooler, where they cannot, the log warns
+ * @returns the URLs to use, with options that correct defaults which cannot be pinned: `synchronous_commit` turned off, and a
+ *   limit of transactions. Behind a pooler, which takes no options, the log warns of the first
  * @throws {DatabaseUnavailableError} if the database cannot be reached now, or accepts no connections yet
  * @throws {StartupError} one line that says why this database cannot be used, and what to do
  */
@@ -57,21 +57,33 @@ export async function checkDatabase({ databaseUrl, directDatabaseUrl }: Database
     return found;
   });
   refuseUnusable(state, direct);
-  if (directDatabaseUrl === null) return { databaseUrl: keepCommits(databaseUrl, state, log), directDatabaseUrl };
+  const options = findMissingOptions(state);
+  if (directDatabaseUrl === null) {
+    if (state.mayLoseCommits) log.info({ synchronousCommit: 'on' }, 'database.durability_restored');
+    return { databaseUrl: addOptions(databaseUrl, options), directDatabaseUrl };
+  }
   await checkPooled({ ...direct, variable: 'DATABASE_URL', url: databaseUrl, isPooled: true }, state);
   if (state.mayLoseCommits) {
     const advice = `ALTER ROLE "${state.role}" SET synchronous_commit = on`;
     log.warn({ synchronousCommit: 'off', advice }, 'database.commits_may_be_lost');
   }
-  return { databaseUrl, directDatabaseUrl };
+  return { databaseUrl, directDatabaseUrl: addOptions(directDatabaseUrl, options) };
 }
 
-/** An acknowledged event must survive a crash of the server: a default of role or database cannot decide otherwise. */
-function keepCommits(databaseUrl: string, { mayLoseCommits }: DatabaseState, log: Log): string {
-  if (!mayLoseCommits) return databaseUrl;
-  log.info({ synchronousCommit: 'on' }, 'database.durability_restored');
+/** Settings that cannot be pinned without knowing the server: its version, or which of several good values it has. */
+function findMissingOptions({ mayLoseCommits, limitsTransactions }: DatabaseState): string[] {
+  return [
+    // An acknowledged event must survive a crash of the server: a default of role or database cannot decide otherwise.
+    ...(mayLoseCommits ? ['-c synchronous_commit=on'] : []),
+    // Since Postgres 17. It would end migrations.
+    ...(limitsTransactions ? ['-c transaction_timeout=0'] : []),
+  ];
+}
+
+function addOptions(databaseUrl: string, options: string[]): string {
+  if (options.length === 0) return databaseUrl;
   const separator = databaseUrl.includes('?') ? '&' : '?';
-  return `${databaseUrl}${separator}options=${encodeURIComponent('-c synchronous_commit=on')}`;
+  return `${databaseUrl}${separator}options=${encodeURIComponent(options.join(' '))}`;
 }
 
 async function withLink<T>(link: Link, work: (client: pg.Client, marker: string) => Promise<T>): Promise<T> {

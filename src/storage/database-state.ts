@@ -17,6 +17,8 @@ export interface DatabaseState {
   hasMarker: boolean;
   /** Whether a default turns `synchronous_commit` off, and not the URL's own options. */
   mayLoseCommits: boolean;
+  /** Whether a default limits the duration of transactions. */
+  limitsTransactions: boolean;
   /** The schema in which new tables go; null if there is none. */
   currentSchema: string | null;
   /** Settings in effect, by name. */
@@ -51,6 +53,7 @@ const STATE_SQL = `
     current_setting('session_replication_role') as "replicationRole",
     coalesce(current_setting('posthorn.session', true) = $3, false) as "hasMarker",
     (select setting = 'off' and source <> 'client' from pg_settings where name = 'synchronous_commit') as "mayLoseCommits",
+    coalesce(current_setting('transaction_timeout', true), '0') <> '0' as "limitsTransactions",
     current_schema() as "currentSchema",
     (select json_object_agg(name, setting) from pg_settings where name = any($4)) as settings,
     own.oid is not null as "hasSchema", queue.oid is not null as "hasQueueSchema",
