@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ALL_SCOPES, type GraphqlAnswer, ROOT_KEY, type Tenant, until, useTestBed } from './support/posthorn.ts';
 import { useReceiver } from './support/receiver.ts';
@@ -196,6 +196,38 @@ describe('a key', () => {
     const { secret } = await createKey({ scopes: ['DELIVERIES_READ', 'EVENTS_PUBLISH', 'DELIVERIES_READ'] });
     const viewer = await bed.ask(VIEWER, {}, { key: secret });
     expect(viewer.scopes.toSorted()).toEqual(['DELIVERIES_READ', 'EVENTS_PUBLISH']);
+  });
+
+  it('that expires creates neither a key nor a browser token that outlives it', async () => {
+    const limit = inHours(2);
+    const { secret } = await createKey({ expiresAt: limit });
+    const count = 'select count(*)::int as count from api_keys';
+    const before = await bed.database.query(count);
+    for (const expiresAt of [undefined, null, inHours(3), new Date(Date.parse(limit) + 1).toISOString()]) {
+      expect(await createKey({ expiresAt }, secret)).toEqual({
+        __typename: 'InvalidInputError',
+        issues: [{ path: ['expiresAt'], message: expect.stringContaining(`must be at most ${limit}`) }],
+      });
+    }
+    expect(await bed.database.query(count)).toEqual(before);
+    for (const expiresAt of [inHours(1), limit]) {
+      expect((await createKey({ expiresAt }, secret)).apiKey.expiresAt).toBe(expiresAt);
+    }
+    await bed.database.query(`update api_keys set expires_at = now() + interval '90 seconds' where key_hash = $1`, [
+      createHash('sha256').update(secret).digest(),
+    ]);
+    const token = await bed.ask(
+      `mutation ($id: ID!) { createBrowserToken(input: { environmentId: $id, expiresInSeconds: 3600 }) {
+        ... on CreateBrowserTokenPayload { expiresAt } } }`,
+      { id: tenant.environmentId },
+      { key: secret },
+    );
+    expect(Date.parse(token.expiresAt)).toBeLessThanOrEqual(Date.now() + 90_000);
+  });
+
+  it('that does not expire creates keys that do not either', async () => {
+    const { secret } = await createKey();
+    expect((await createKey({}, secret)).apiKey.expiresAt).toBeNull();
   });
 
   it.each(ALL_SCOPES.filter((scope) => scope !== 'API_KEYS_MANAGE'))(

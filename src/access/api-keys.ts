@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { newId } from '../domain/ids.ts';
 import { NAME_SCHEMA, parseInput } from '../domain/validation.ts';
-import { NotFoundError } from '../errors.ts';
+import { InvalidInputError, NotFoundError } from '../errors.ts';
 import type { PrismaClient } from '../generated/prisma/client.ts';
 import type { Scope } from '../generated/prisma/enums.ts';
 import type { Caller } from './caller.ts';
@@ -53,6 +53,7 @@ export async function createApiKey<Select extends RowSelect>(
 ) {
   const { name, expiresAt } = parseInput(inputSchema, input);
   requireScopes(caller, input.scopes);
+  await requireNoLongerLife(prisma, caller, expiresAt ?? null);
   const own = caller.isOperator ? {} : { AND: { id: caller.environmentId } };
   const where = { id: input.environmentId, ...own };
   const environment = await prisma.environment.findFirst({ select: { id: true }, where });
@@ -82,6 +83,22 @@ function requireScopes(caller: Caller, scopes: Scope[]) {
     }),
     { scopes: missing },
   );
+}
+
+/**
+ * A key creates nothing that outlives it. Its own expiry counts, not that of the session in which a person uses it. The
+ * operator's key does not expire.
+ *
+ * @param expiresAt of the key to create; null: never
+ */
+async function requireNoLongerLife(prisma: PrismaClient, { keyId }: Caller, expiresAt: Date | null) {
+  if (keyId === null) return;
+  const own = await prisma.apiKey.findUniqueOrThrow({ select: { expiresAt: true }, where: { id: keyId } });
+  if (own.expiresAt === null || (expiresAt !== null && expiresAt <= own.expiresAt)) return;
+  const limit = own.expiresAt.toISOString();
+  throw new InvalidInputError([
+    { path: ['expiresAt'], message: `must be at most ${limit}, when your own key expires. Pass an earlier time.` },
+  ]);
 }
 
 /**

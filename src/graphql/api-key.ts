@@ -91,7 +91,11 @@ const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
       description: 'What it may do: at least one, and none that your own key lacks.',
       ...atMost({ entries: ENUM_ENTRIES_MAX }),
     }),
-    expiresAt: t.field({ type: 'DateTime', description: 'When it ends, in the future; left out: never.' }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      description:
+        'When it expires, in the future. If omitted, never. If your own key expires, required, and at most when it does.',
+    }),
   }),
 });
 

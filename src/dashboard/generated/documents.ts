@@ -69,7 +69,7 @@ export type ClientCertificateInput = {
 export type CreateApiKeyInput = {
   /** The environment that the key is to act in. */
   environmentId: string;
-  /** When it ends, in the future; left out: never. */
+  /** When it expires, in the future. If omitted, never. If your own key expires, required, and at most when it does. */
   expiresAt?: string | null | undefined;
   /** What it is for: 1 to 128 characters. */
   name: string;
