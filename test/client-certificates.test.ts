@@ -4,6 +4,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Connections, OWN_AGENTS_MAX } from '../src/deliver/connections.ts';
 import { exchange } from '../src/deliver/exchange.ts';
 import { Keyring } from '../src/domain/sealing.ts';
+import { CERTIFICATE_COLUMN } from '../src/storage/sealed-columns.ts';
 import { type IssuedCertificate, issueCertificate } from './support/certificates.ts';
 import { ENCRYPTION_KEY, until, useTestBed } from './support/posthorn.ts';
 import { TlsReceiver } from './support/tls-receiver.ts';
@@ -257,9 +258,11 @@ describe('connections with certificates of their own', () => {
     };
     const connections = new Connections({ keyring, lookup, proxyUrl: null });
     cleanUps.push(() => connections.close());
-    const certificates = { url: receiver.url(), caCertificate: authority.certificate };
+    const endpointId = '0194a3b0-0000-7000-8000-00000000000a';
+    const certificates = { endpointId, url: receiver.url(), caCertificate: authority.certificate };
+    const seal = () => keyring.seal(JSON.stringify(client), { ...CERTIFICATE_COLUMN, id: endpointId });
     const agentOf = (sealed: Buffer) => connections.agentOf({ ...certificates, clientCertificateSealed: sealed });
-    const first = keyring.seal(JSON.stringify(client));
+    const first = seal();
     const request = {
       origin: receiver.url().slice(0, -1),
       path: '/',
@@ -271,7 +274,7 @@ describe('connections with certificates of their own', () => {
     await until(() => receiver.requests.length === 1, 'the request to be in flight');
     expect(agentOf(first)).toBe(agentOf(first));
     const known = agentOf(first);
-    for (let index = 0; index < OWN_AGENTS_MAX; index += 1) agentOf(keyring.seal(JSON.stringify(client)));
+    for (let index = 0; index < OWN_AGENTS_MAX; index += 1) agentOf(seal());
     expect(agentOf(first)).not.toBe(known);
     open();
     expect((await answer).status).toBe(200);

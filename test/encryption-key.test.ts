@@ -1,16 +1,16 @@
 import { execFile } from 'node:child_process';
-import { createCipheriv, randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Keyring } from '../src/domain/sealing.ts';
+import { type EncryptedPlace, Keyring } from '../src/domain/sealing.ts';
 import { sealAnew } from '../src/storage/seal-anew.ts';
 import { SEALED_COLUMNS } from '../src/storage/sealed-columns.ts';
 import { issueCertificate } from './support/certificates.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import { sealWithoutKeyId, sealWithoutPlace } from './support/earlier-encryption.ts';
 import { until, useTestBed } from './support/posthorn.ts';
 import { findLogLine, type Process, useProcesses, waitUntilStarted } from './support/processes.ts';
 import { useReceiver } from './support/receiver.ts';
@@ -54,22 +54,28 @@ function rotate(
   });
 }
 
-/** Every sealed value that a database holds. */
-async function readSealed(database: TestDatabase): Promise<Buffer[]> {
-  const values: Buffer[] = [];
+/** An encrypted value and where it is stored. */
+interface Sealed {
+  sealed: Buffer;
+  place: EncryptedPlace;
+}
+
+/** Every encrypted value that a database holds. */
+async function readSealed(database: TestDatabase): Promise<Sealed[]> {
+  const values: Sealed[] = [];
   for (const { table, column } of SEALED_COLUMNS) {
-    const sql = `select ${column} as sealed from ${table} where ${column} is not null`;
-    values.push(...(await database.query<{ sealed: Buffer }>(sql)).map(({ sealed }) => sealed));
+    const sql = `select id, ${column} as sealed from ${table} where ${column} is not null`;
+    const rows = await database.query<{ id: string; sealed: Buffer }>(sql);
+    values.push(...rows.map(({ id, sealed }) => ({ sealed, place: { table, column, id } })));
   }
   return values;
 }
 
-const countOpenable = (values: Buffer[], keyring: Keyring) =>
-  values.filter((sealed) => canOpen(keyring, sealed)).length;
+const countOpenable = (values: Sealed[], keyring: Keyring) => values.filter((value) => canOpen(keyring, value)).length;
 
-function canOpen(keyring: Keyring, sealed: Buffer): boolean {
+function canOpen(keyring: Keyring, { sealed, place }: Sealed): boolean {
   try {
-    keyring.open(sealed);
+    keyring.open(sealed, place);
     return true;
   } catch {
     return false;
@@ -216,51 +222,59 @@ describe('sealing anew', () => {
   const fromAToB = new Keyring(KEY_B, [KEY_A]);
 
   it('that is cut off after a batch goes on from there', async () => {
-    const { database, pool } = await createSecrets(1_200, (text) => new Keyring(KEY_A).seal(text));
+    const { database, pool } = await createSecrets(1_200, (text) => sealWithoutPlace(text, KEY_A));
     for await (const { sealed } of sealAnew(pool, fromAToB)) if (sealed > 0) break;
     expect(countOpenable(await readSealed(database), new Keyring(KEY_B))).toBe(500);
     const steps: number[] = [];
     for await (const { sealed, total } of sealAnew(pool, fromAToB)) steps.push(sealed, total);
     expect(steps).toEqual([0, 700, 500, 700, 700, 700]);
-    const texts = (await readSealed(database)).map((sealed) => new Keyring(KEY_B).open(sealed));
+    const texts = (await readSealed(database)).map(({ sealed, place }) => new Keyring(KEY_B).open(sealed, place));
     expect(new Set(texts)).toEqual(new Set(Array.from({ length: 1_200 }, (_, index) => `secret ${index}`)));
   });
 
   it('leaves what somebody changes meanwhile as it is then, and seals that anew', async () => {
-    const { database, pool } = await createSecrets(10, (text) => new Keyring(KEY_A).seal(text));
+    const { database, pool } = await createSecrets(10, (text) => sealWithoutPlace(text, KEY_A));
     let hasChanged = false;
     const query = async (text: string, values: unknown[]) => {
       if (text.startsWith('update endpoint_secrets') && !hasChanged) {
         hasChanged = true;
-        await pool.query('update endpoint_secrets set sealed = $1', [new Keyring(KEY_A).seal('changed')]);
+        await pool.query('update endpoint_secrets set sealed = $1', [sealWithoutPlace('changed', KEY_A)]);
       }
       return pool.query(text, values);
     };
     for await (const _ of sealAnew({ query } as unknown as pg.Pool, fromAToB));
-    const texts = (await readSealed(database)).map((sealed) => new Keyring(KEY_B).open(sealed));
+    const texts = (await readSealed(database)).map(({ sealed, place }) => new Keyring(KEY_B).open(sealed, place));
     expect(texts).toEqual(Array.from({ length: 10 }, () => 'changed'));
   });
 
   it('gives values that do not name their key one that does', async () => {
-    const sealAsBefore = (text: string) => {
-      const nonce = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', KEY_A, nonce);
-      const ciphertext = Buffer.concat([cipher.update(text), cipher.final()]);
-      return Buffer.concat([Buffer.of(1), nonce, cipher.getAuthTag(), ciphertext]);
-    };
-    const { database, pool } = await createSecrets(3, sealAsBefore);
+    const { database, pool } = await createSecrets(3, (text) => sealWithoutKeyId(text, KEY_A));
     expect(await expectRefusal(spawnOn(database.url, ONLY_B))).toMatch(/not the key.*before key IDs/);
     for await (const _ of sealAnew(pool, fromAToB));
     expect(countOpenable(await readSealed(database), new Keyring(KEY_B))).toBe(3);
   });
 
+  it('binds values of version 0.1.0 to their rows, with the same key too', async () => {
+    const { database, pool } = await createSecrets(3, (text) => sealWithoutPlace(text, KEY_A));
+    const keyring = new Keyring(KEY_A);
+    expect(countOpenable(await readSealed(database), keyring)).toBe(3);
+    for await (const _ of sealAnew(pool, keyring));
+    const values = await readSealed(database);
+    expect(countOpenable(values, keyring)).toBe(3);
+    const moved = values.map(({ sealed }, index) => ({ sealed, place: (values.at(index - 1) as Sealed).place }));
+    expect(countOpenable(moved, keyring)).toBe(0);
+    for await (const progress of sealAnew(pool, keyring)) {
+      expect(progress).toEqual({ sealed: 0, total: 0, unreadable: [] });
+    }
+  });
+
   it('tells of values that no key opens, and does all others', async () => {
-    const lost = new Keyring(Buffer.alloc(32, 3));
+    const lost = Buffer.alloc(32, 3);
     let count = 0;
-    const { database } = await createSecrets(600, (text) => (count++ % 2 ? lost : new Keyring(KEY_A)).seal(text));
+    const { database } = await createSecrets(600, (text) => sealWithoutPlace(text, count++ % 2 ? lost : KEY_A));
     const { code, stdout, stderr } = await rotate({ DATABASE_URL: database.url, ...FROM_A_TO_B });
     expect([code, stderr]).toEqual([1, expect.stringMatching(/^300 values could not be encrypted again[^\n]*\n$/)]);
-    expect(stderr).toContain(`key ID ${lost.currentKeyId}`);
+    expect(stderr).toContain(`key ID ${new Keyring(lost).currentKeyId}`);
     expect(stdout).toContain('300 of 600 values are encrypted again.');
     expect(countOpenable(await readSealed(database), new Keyring(KEY_B))).toBe(300);
   });
@@ -274,6 +288,32 @@ describe('sealing anew', () => {
     expect(columns).toHaveLength(known.length);
     expect(columns).toEqual(expect.arrayContaining([...known]));
   });
+});
+
+describe('an encrypted value that somebody moves to another endpoint', () => {
+  it('is not used: nothing is sent, the log names its place, and the endpoint delivers again with its own value', async () => {
+    const database = await createDatabase();
+    const started = spawnOn(database.url, ONLY_A);
+    const url = await waitUntilStarted(started);
+    await bed.createEndpoint({ url: receiver.url('/victim'), headers: { 'x-key': 'secret-of-victim' } }, { url });
+    const attacker = { url: receiver.url('/attacker'), headers: { 'x-key': 'own' }, eventTypes: ['moved'] };
+    const { id } = await bed.createEndpoint(attacker, { url });
+    const [own] = await database.query<{ id: string; headers_sealed: Buffer }>(
+      `select id, headers_sealed from endpoints where url like '%/attacker'`,
+    );
+    await database.query(`update endpoints set headers_sealed =
+      (select headers_sealed from endpoints where url like '%/victim') where url like '%/attacker'`);
+    const { deliveryIds } = await bed.publish({ type: 'moved', endpointId: id }, { url });
+    const line = await until(() => findLogLine(started.stdout(), 'dispatcher.delivery_failed'), 'the log to tell');
+    expect(line.error).toContain(`endpoints.headers_sealed, row ${own?.id}`);
+    expect(started.stdout() + started.stderr()).not.toContain('secret-of-victim');
+    expect(receiver.to('/attacker')).toEqual([]);
+    await database.query('update endpoints set headers_sealed = $1 where id = $2', [own?.headers_sealed, own?.id]);
+    const query = 'query ($id: ID!) { delivery(id: $id) { status } }';
+    const read = () => bed.ask(query, { id: deliveryIds[0] }, { url });
+    await vi.waitFor(async () => expect(await read()).toEqual({ status: 'DELIVERED' }), TAKEOVER);
+    expect(receiver.to('/attacker')[0]?.headers['x-key']).toBe('own');
+  }, 90_000);
 });
 
 describe('the embedded default', () => {

@@ -9,6 +9,7 @@ import { newId } from '../src/domain/ids.ts';
 import { Keyring } from '../src/domain/sealing.ts';
 import { makeTargetPolicy } from '../src/domain/target-policy.ts';
 import type { OutgoingDelivery } from '../src/storage/load-outgoing.ts';
+import { CERTIFICATE_COLUMN } from '../src/storage/sealed-columns.ts';
 import { type IssuedCertificate, issueCertificate } from './support/certificates.ts';
 import { createTestDatabase } from './support/database.ts';
 import { ENCRYPTION_KEY, until, useTestBed } from './support/posthorn.ts';
@@ -78,9 +79,12 @@ function makeSender(options: Partial<SenderOptions> = {}): Sender {
 const policyFor = (allowedNetworks: string[]) =>
   makeTargetPolicy({ allowedNetworks, allowedHosts: [], deniedPorts: [] });
 
+const ENDPOINT_ID = newId();
+
 const deliveryTo = (url: string, given: Partial<OutgoingDelivery> = {}) =>
   ({
     eventId: newId(),
+    endpointId: ENDPOINT_ID,
     url,
     method: 'POST',
     contentType: 'text/plain',
@@ -219,7 +223,7 @@ describe('a proxy that is reached over TLS', () => {
   it('carries http and https deliveries, with client certificates', async () => {
     const secure = await receive();
     const sender = makeSender({ proxyUrl: `https://${CREDENTIALS}@localhost:${secureProxy.port}` });
-    const clientCertificateSealed = keyring.seal(JSON.stringify(client));
+    const clientCertificateSealed = keyring.seal(JSON.stringify(client), { ...CERTIFICATE_COLUMN, id: ENDPOINT_ID });
     expect((await sender.send(deliveryTo(receiver.url('/')))).error).toBeNull();
     expect(
       (await sender.send(deliveryTo(secure.url('/in', 'localhost'), { clientCertificateSealed }))).error,

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { Agent, buildConnector } from 'undici';
 import type { ClientCertificate } from '../domain/client-certificate.ts';
 import type { Keyring } from '../domain/sealing.ts';
+import { CERTIFICATE_COLUMN } from '../storage/sealed-columns.ts';
 import { guardAnswers } from './answer-guard.ts';
 import { makeProxyConnector } from './proxy-connector.ts';
 import { RESPONSE_HEAD_BYTES_MAX } from './response-limits.ts';
@@ -29,6 +30,8 @@ export interface ConnectionsOptions {
 
 /** What an endpoint has of certificates. */
 export interface EndpointCertificates {
+  /** UUID. */
+  endpointId: string;
   url: string;
   /** Sealed {@link ClientCertificate} as JSON; null: Posthorn shows none. */
   clientCertificateSealed: Buffer | null;
@@ -56,15 +59,15 @@ export class Connections {
   /**
    * The agent for an endpoint's request, which must be dispatched at once.
    *
-   * @throws {UnknownKeyError} where the client certificate can't be unsealed
+   * @throws {UnknownKeyError} {@link UnreadableValueError} if the client certificate can't be decrypted
    */
-  agentOf({ url, clientCertificateSealed, caCertificate }: EndpointCertificates): Agent {
+  agentOf({ endpointId, url, clientCertificateSealed, caCertificate }: EndpointCertificates): Agent {
     if ((!clientCertificateSealed && !caCertificate) || !url.startsWith('https:')) return this.#shared;
-    // Another certificate has other sealed bytes.
-    const key = `${clientCertificateSealed?.toString('latin1')} ${caCertificate}`;
+    // Another certificate has other sealed bytes. Those of another endpoint must not open here.
+    const key = `${endpointId} ${clientCertificateSealed?.toString('latin1')} ${caCertificate}`;
     const known = this.#own.get(key);
     if (known) return known;
-    const client = clientCertificateSealed ? this.#open(clientCertificateSealed) : null;
+    const client = clientCertificateSealed ? this.#open(clientCertificateSealed, endpointId) : null;
     const agent = this.#makeAgent(
       createSecureContext({ cert: client?.certificate, key: client?.privateKey, ca: caCertificate ?? undefined }),
     );
@@ -78,7 +81,8 @@ export class Connections {
     await Promise.all(agents.map((agent) => agent.destroy()));
   }
 
-  #open = (sealed: Buffer): ClientCertificate => JSON.parse(this.#options.keyring.open(sealed));
+  #open = (sealed: Buffer, id: string): ClientCertificate =>
+    JSON.parse(this.#options.keyring.open(sealed, { ...CERTIFICATE_COLUMN, id }));
 
   /** Takes no more requests, and closes when those in flight are done. */
   #retire(agent: Agent) {

@@ -4,10 +4,11 @@ import { LRUCache } from 'lru-cache';
 import type { Dispatcher } from 'undici';
 import { encodeId } from '../domain/ids.ts';
 import { parseRetryAfter } from '../domain/retry-policy.ts';
-import { type Keyring, UnknownKeyError } from '../domain/sealing.ts';
+import { type Keyring, UnknownKeyError, UnreadableValueError } from '../domain/sealing.ts';
 import { signatureHeaders, toSigningKey } from '../domain/signature.ts';
 import type { TargetPolicy } from '../domain/target-policy.ts';
-import type { OutgoingDelivery } from '../storage/load-outgoing.ts';
+import type { OutgoingDelivery, SealedSecret } from '../storage/load-outgoing.ts';
+import { HEADERS_COLUMN, SECRET_COLUMN } from '../storage/sealed-columns.ts';
 import { AttemptError, BlockedAddressError, describeFailure } from './attempt-error.ts';
 import { makeCheckedLookup } from './checked-lookup.ts';
 import { Connections } from './connections.ts';
@@ -65,7 +66,7 @@ export class Sender {
   readonly #stalls = new StallClock();
   readonly #gate: SocketGate | null;
   readonly #connections: Connections;
-  readonly #signingKeys = new WeakMap<Buffer, KeyObject>();
+  readonly #signingKeys = new WeakMap<SealedSecret, KeyObject>();
   readonly #ownHeaders = new WeakMap<Buffer, Record<string, string>>();
   readonly #secrets = new LRUCache<Buffer, SecretIndex>({
     maxSize: SECRET_INDEX_BYTES_MAX,
@@ -98,9 +99,9 @@ export class Sender {
 
   /**
    * @param delivery with its body, secrets and headers, still sealed
-   * @throws {UnknownKeyError} where these can't be unsealed. Nothing was sent
    * @param isLast whether the attempt will not be repeated if it fails through no fault of the endpoint @default true
    * @throws {OwnFaultError} if the attempt failed for a reason of this process or machine: it has to be repeated
+   * @throws {UnknownKeyError} {@link UnreadableValueError} if these can't be decrypted. Nothing was sent
    */
   send(delivery: OutgoingDelivery, { isLast = true } = {}): Promise<SendResult> {
     const attempt = () => this.#attempt(delivery, isLast);
@@ -116,7 +117,7 @@ export class Sender {
     const answer = await this.#request(delivery, sent).catch((error) => {
       const durationMs = performance.now() - started;
       const ownFault = findOwnFault(error, { isLast, durationMs, stalledMs: this.#stalls.stalledMs - stalledBefore });
-      if (ownFault || error instanceof UnknownKeyError) throw ownFault ?? error;
+      if (ownFault || isUndecryptable(error)) throw ownFault ?? error;
       return describeFailure(error, delivery);
     });
     const base = { startedAt, requestHeaders: recorded, durationMs: Math.round(performance.now() - started) };
@@ -159,12 +160,12 @@ export class Sender {
 
   /** An endpoint's own headers go out with their values, and on record without. */
   #makeHeaders(delivery: OutgoingDelivery, now: Date) {
-    const own = delivery.headersSealed ? this.#openHeaders(delivery.headersSealed) : {};
+    const own = delivery.headersSealed ? this.#openHeaders(delivery.headersSealed, delivery.endpointId) : {};
     const standard = {
       'content-type': delivery.contentType,
       'user-agent': this.#options.userAgent,
       ...signatureHeaders({
-        keys: delivery.secretsSealed.map((sealed) => this.#openSigningKey(sealed)),
+        keys: delivery.secretsSealed.map((secret) => this.#openSigningKey(secret)),
         webhookId: encodeId('Event', delivery.eventId),
         timestamp: now,
         body: delivery.body,
@@ -174,12 +175,14 @@ export class Sender {
     return { own, sent: { ...own, ...standard }, recorded: { ...masked, ...standard } };
   }
 
-  #openSigningKey(sealed: Buffer): KeyObject {
-    return remember(this.#signingKeys, sealed, () => toSigningKey(this.#options.keyring.open(sealed)));
+  #openSigningKey(secret: SealedSecret): KeyObject {
+    const open = () => this.#options.keyring.open(secret.sealed, { ...SECRET_COLUMN, id: secret.id });
+    return remember(this.#signingKeys, secret, () => toSigningKey(open()));
   }
 
-  #openHeaders(sealed: Buffer): Record<string, string> {
-    return remember(this.#ownHeaders, sealed, () => JSON.parse(this.#options.keyring.open(sealed)));
+  #openHeaders(sealed: Buffer, endpointId: string): Record<string, string> {
+    const open = () => this.#options.keyring.open(sealed, { ...HEADERS_COLUMN, id: endpointId });
+    return remember(this.#ownHeaders, sealed, () => JSON.parse(open()));
   }
 }
 
@@ -189,8 +192,11 @@ function hideSecrets(result: Answer | AttemptError, secrets: SecretIndex): Answe
   return message === result.message ? result : new AttemptError(result.code, message, { cause: result.cause });
 }
 
+/** Nothing was sent, which says nothing of the endpoint. */
+const isUndecryptable = (error: unknown) => error instanceof UnknownKeyError || error instanceof UnreadableValueError;
+
 /** What was unsealed before, for as long as the sealed bytes are kept at hand. */
-function remember<T extends object>(known: WeakMap<Buffer, T>, sealed: Buffer, open: () => T): T {
+function remember<K extends object, T extends object>(known: WeakMap<K, T>, sealed: K, open: () => T): T {
   const before = known.get(sealed);
   if (before) return before;
   const opened = open();

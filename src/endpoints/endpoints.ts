@@ -2,7 +2,7 @@ import { type ClientCertificate, summariseCertificate } from '../domain/client-c
 import type { EndpointStatus } from '../domain/delivery.ts';
 import { newId } from '../domain/ids.ts';
 import { RETRY_POLICY_DEFAULT } from '../domain/retry-policy.ts';
-import type { Keyring } from '../domain/sealing.ts';
+import type { EncryptedPlace, Keyring } from '../domain/sealing.ts';
 import { kindOfSecret, makeSecret, toPublicKey } from '../domain/signature.ts';
 import type { TargetPolicy } from '../domain/target-policy.ts';
 import type { Tenant } from '../domain/tenant.ts';
@@ -10,6 +10,7 @@ import { NAME_MAX_CHARS, parseInput } from '../domain/validation.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import type { Prisma, PrismaClient } from '../generated/prisma/client.ts';
 import type { EndpointChangeKind } from '../generated/prisma/enums.ts';
+import { CERTIFICATE_COLUMN, HEADERS_COLUMN, SECRET_COLUMN } from '../storage/sealed-columns.ts';
 import type { Signals } from '../storage/signals.ts';
 import {
   type CreateEndpointInput,
@@ -83,13 +84,13 @@ export class Endpoints {
         description: given.description ?? null,
         method: given.method ?? 'POST',
         status: 'ACTIVE',
-        ...this.#sealHeaders(given.headers ?? {}),
+        ...this.#sealHeaders(id, given.headers ?? {}),
         maxRetries: given.retryPolicy?.maxRetries ?? RETRY_POLICY_DEFAULT.maxRetries,
         delaysSeconds: given.retryPolicy?.delaysSeconds ?? RETRY_POLICY_DEFAULT.delaysSeconds,
         jitter: given.retryPolicy?.jitter ?? RETRY_POLICY_DEFAULT.jitter,
         timeoutMs: given.timeoutMs ?? TIMEOUT_MS_DEFAULT,
         rateLimitPerSecond: given.rateLimitPerSecond ?? null,
-        ...this.#sealCertificate(given.clientCertificate ?? null),
+        ...this.#sealCertificate(id, given.clientCertificate ?? null),
         caCertificate: given.caCertificate ?? null,
         secrets: { create: this.#sealSecret(secret) },
         routes: {
@@ -119,13 +120,15 @@ export class Endpoints {
       name: name ?? undefined,
       description: given.description,
       method: given.method ?? undefined,
-      ...(given.headers === undefined ? {} : this.#sealHeaders(given.headers ?? {})),
+      ...(given.headers === undefined ? {} : this.#sealHeaders(input.endpointId, given.headers ?? {})),
       maxRetries: given.retryPolicy?.maxRetries ?? undefined,
       delaysSeconds: given.retryPolicy?.delaysSeconds ?? undefined,
       jitter: given.retryPolicy?.jitter ?? undefined,
       timeoutMs: given.timeoutMs ?? undefined,
       rateLimitPerSecond: given.rateLimitPerSecond,
-      ...(given.clientCertificate === undefined ? {} : this.#sealCertificate(given.clientCertificate)),
+      ...(given.clientCertificate === undefined
+        ? {}
+        : this.#sealCertificate(input.endpointId, given.clientCertificate)),
       caCertificate: given.caCertificate,
       ...(eventTypes ? { routes: { updateMany: { where: {}, data: { eventTypes } } } } : {}),
     };
@@ -247,15 +250,16 @@ export class Endpoints {
     return changed;
   }
 
-  #sealHeaders(headers: Record<string, string>) {
+  #sealHeaders(id: string, headers: Record<string, string>) {
     const headerNames = Object.keys(headers);
-    return { headerNames, headersSealed: headerNames.length > 0 ? this.#seal(JSON.stringify(headers)) : null };
+    const place = { ...HEADERS_COLUMN, id };
+    return { headerNames, headersSealed: headerNames.length > 0 ? this.#seal(JSON.stringify(headers), place) : null };
   }
 
-  #sealCertificate(given: ClientCertificate | null) {
+  #sealCertificate(id: string, given: ClientCertificate | null) {
     const summary = given && summariseCertificate(given.certificate);
     return {
-      clientCertificateSealed: given && this.#seal(JSON.stringify(given)),
+      clientCertificateSealed: given && this.#seal(JSON.stringify(given), { ...CERTIFICATE_COLUMN, id }),
       clientCertificateSubject: summary?.subject ?? null,
       clientCertificateFingerprint: summary?.fingerprint ?? null,
       clientCertificateExpiresAt: summary?.expiresAt ?? null,
@@ -263,10 +267,12 @@ export class Endpoints {
   }
 
   #sealSecret(secret: string) {
-    return { id: newId(), kind: kindOfSecret(secret), sealed: this.#seal(secret), publicKey: toPublicKey(secret) };
+    const id = newId();
+    const sealed = this.#seal(secret, { ...SECRET_COLUMN, id });
+    return { id, kind: kindOfSecret(secret), sealed, publicKey: toPublicKey(secret) };
   }
 
-  #seal = (text: string) => this.#keyring.seal(text) as Uint8Array<ArrayBuffer>;
+  #seal = (text: string, place: EncryptedPlace) => this.#keyring.seal(text, place) as Uint8Array<ArrayBuffer>;
 }
 
 interface DisableOptions {

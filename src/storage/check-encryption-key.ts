@@ -12,9 +12,9 @@ import { SEALED_COLUMNS, type SealedColumn } from './sealed-columns.ts';
 export async function checkEncryptionKey(pool: Pool, keyring: Keyring): Promise<void> {
   const statement = SEALED_COLUMNS.map(selectDoubtful).join(' union all ');
   const { rows } = await pool.query(statement, [keyring.prefixes]);
-  for (const { sealed } of rows) {
+  for (const { sealed, table, column, id } of rows) {
     try {
-      keyring.open(sealed);
+      keyring.open(sealed, { table, column, id });
     } catch (cause) {
       throw new StartupError(
         'POSTHORN_ENCRYPTION_KEY is not the key that all secrets in this database are sealed with. If it is a new key, ' +
@@ -29,7 +29,8 @@ export async function checkEncryptionKey(pool: Pool, keyring: Keyring): Promise<
 
 /** One value that names no key, which only a try can tell, and one that names a key that is not there. */
 const selectDoubtful = ({ table, column }: SealedColumn) => `
-  (select ${column} as sealed from ${table} where get_byte(${column}, 0) = 1 limit 1)
+  (select ${column} as sealed, id, '${table}' as table, '${column}' as column
+   from ${table} where get_byte(${column}, 0) = 1 limit 1)
   union all
-  (select ${column} from ${table}
+  (select ${column}, id, '${table}', '${column}' from ${table}
    where get_byte(${column}, 0) <> 1 and substring(${column} from 1 for ${SEAL_PREFIX_BYTES}) <> all($1::bytea[]) limit 1)`;

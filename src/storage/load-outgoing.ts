@@ -39,10 +39,17 @@ interface EndpointRow extends Omit<EndpointColumns, 'hasLane'> {
   rateLimitPerSecond: number | null;
 }
 
+/** An encrypted secret. */
+export interface SealedSecret {
+  /** UUID of its row. */
+  id: string;
+  sealed: Buffer;
+}
+
 /** Everything that an attempt of a delivery needs. */
 export interface OutgoingDelivery extends Omit<DeliveryRow, 'endpointVersion'>, EndpointRow {
   /** Every secret that signs now, newest first. The same secret is the same object while its endpoint stays at hand. */
-  secretsSealed: Buffer[];
+  secretsSealed: SealedSecret[];
 }
 
 /**
@@ -66,7 +73,7 @@ const ENDPOINTS = `
     e.rate_limit_per_second as "rateLimitPerSecond", e.client_certificate_sealed as "clientCertificateSealed",
     e.ca_certificate as "caCertificate", ${ENDPOINT_COLUMNS},
     array_to_json(array(
-      select json_build_array(encode(s.sealed, 'hex'), extract(epoch from s.expires_at) * 1000) from endpoint_secrets s
+      select json_build_array(s.id, encode(s.sealed, 'hex'), extract(epoch from s.expires_at) * 1000) from endpoint_secrets s
       where s.endpoint_id = e.id and (s.expires_at is null or s.expires_at > now()) order by s.created_at desc
     )) as secrets
   from endpoints e where e.id = any($1)`;
@@ -92,7 +99,7 @@ interface EndpointAtHand {
   version: string;
   columns: EndpointRow;
   /** `endsAt` is in milliseconds since 1970; null: it signs until it is rotated out. */
-  secrets: { sealed: Buffer; endsAt: number | null }[];
+  secrets: { secret: SealedSecret; endsAt: number | null }[];
 }
 
 /**
@@ -153,7 +160,7 @@ export class OutgoingReader {
     return rows.map((row) => {
       const { columns, secrets } = endpoints.get(row.endpointId) as EndpointAtHand;
       const valid = secrets.filter(({ endsAt }) => endsAt === null || endsAt > now);
-      return { ...row, ...columns, secretsSealed: valid.map(({ sealed }) => sealed) };
+      return { ...row, ...columns, secretsSealed: valid.map(({ secret }) => secret) };
     });
   }
 
@@ -174,10 +181,10 @@ function toEndpoint({
   version,
   secrets,
   ...columns
-}: EndpointRow & { version: string; secrets: [string, number | null][] }): EndpointAtHand {
+}: EndpointRow & { version: string; secrets: [string, string, number | null][] }): EndpointAtHand {
   return {
     version,
     columns,
-    secrets: secrets.map(([hex, endsAt]) => ({ sealed: Buffer.from(hex, 'hex'), endsAt })),
+    secrets: secrets.map(([id, hex, endsAt]) => ({ secret: { id, sealed: Buffer.from(hex, 'hex') }, endsAt })),
   };
 }

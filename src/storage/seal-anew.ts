@@ -7,7 +7,7 @@ const BATCH = 500;
 
 /** How far sealing anew has come. */
 export interface SealingProgress {
-  /** Values that are sealed with the current key now, and were not. */
+  /** Values that are encrypted with the current key for their place now, and were not. */
   sealed: number;
   /** Values that were not sealed with the current key when it began. */
   total: number;
@@ -21,7 +21,7 @@ interface Found {
 }
 
 /**
- * Seals everything with the current key that is sealed with an older one, a batch after the other, each written at
+ * Encrypts everything with the current key that is encrypted with an older one, or not bound to its place yet, a batch after the other, each written at
  * once: what is done stays done, wherever this ends. A value that somebody changes meanwhile is left as it is then, and
  * looked at again.
  *
@@ -54,16 +54,20 @@ async function* sealColumn(pool: Pool, column: SealedColumn, keyring: Keyring) {
     after = (found.at(-1) as Found).id;
     const unreadable: string[] = [];
     const values = found.flatMap(({ id, sealed }) => {
-      const text = openOr(keyring, sealed, (message) => unreadable.push(message));
-      return text === null ? [] : [{ id, old: sealed, new: keyring.seal(text) }];
+      const place = { ...column, id };
+      const text = openOr(
+        () => keyring.open(sealed, place),
+        (message) => unreadable.push(message),
+      );
+      return text === null ? [] : [{ id, old: sealed, new: keyring.seal(text, place) }];
     });
     yield { sealed: await replace(pool, column, values), readable: values.length, unreadable };
   }
 }
 
-function openOr(keyring: Keyring, sealed: Buffer, tell: (message: string) => void): string | null {
+function openOr(open: () => string, tell: (message: string) => void): string | null {
   try {
-    return keyring.open(sealed);
+    return open();
   } catch (error) {
     tell((error as Error).message);
     return null;
