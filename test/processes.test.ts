@@ -1,9 +1,14 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { VERSION } from '../src/version.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
-import { until, useTestBed } from './support/posthorn.ts';
+import { ENCRYPTION_KEY, ROOT_KEY, until, useTestBed } from './support/posthorn.ts';
 import { findLogLine, type Process, useProcesses, waitUntilStarted } from './support/processes.ts';
 import { type ReceiverAnswer, useReceiver } from './support/receiver.ts';
 
@@ -228,6 +233,60 @@ describe('SIGKILL', () => {
   }, 60_000);
 });
 
+describe('the log', () => {
+  it('says at the start what runs, without secrets, and names no /graphql of a worker', async () => {
+    const password = new URL(bed.database.url).password;
+    for (const role of ['api', 'worker']) {
+      const started = spawnOn(bed.database.url, { POSTHORN_ROLE: role });
+      await waitUntilStarted(started);
+      const line = findLogLine(started.stdout(), 'posthorn.started');
+      expect(line).toMatchObject({
+        level: 'info',
+        msg: 'Posthorn started',
+        version: VERSION,
+        node: process.version,
+        postgres: expect.stringMatching(/^\d+/),
+        role,
+        config: { role, rootKey: '[set]', encryptionKey: '[set]', retentionDays: 30 },
+      });
+      expect(String(line?.url).endsWith('/graphql')).toBe(role === 'api');
+      const text = started.stdout();
+      for (const secret of [password, ROOT_KEY, ENCRYPTION_KEY.toString('base64')]) expect(text).not.toContain(secret);
+      for (const one of text.trim().split('\n')) {
+        expect(JSON.parse(one)).toMatchObject({
+          level: expect.stringMatching(/^(info|warn)$/),
+          msg: expect.stringMatching(/^[A-Z]/),
+          event: expect.stringMatching(/^[a-z_]+\.[a-z_]+$/),
+          version: VERSION,
+        });
+      }
+      started.child.kill('SIGTERM');
+      expect((await started.exited).code).toBe(0);
+    }
+  }, 60_000);
+});
+
+describe('a command line that is wrong', () => {
+  it.each([
+    ['--port 4418', 'Unknown flag --port.'],
+    ['--hepl', 'Unknown flag --hepl. Did you mean --help?'],
+    ['start', 'Unknown argument start.'],
+  ])(
+    '%s starts nothing, and ends with code 2 and one line',
+    async (args, line) => {
+      const child = spawn(process.execPath, ['src/main.ts', ...args.split(' ')], { env: { PATH: process.env.PATH } });
+      let stderr = '';
+      child.stderr.setEncoding('utf8').on('data', (text) => {
+        stderr += text;
+      });
+      expect(await once(child, 'close')).toEqual([2, null]);
+      expect(stderr).toMatch(/^[^\n]+\n$/);
+      expect(stderr).toContain(line);
+    },
+    60_000,
+  );
+});
+
 describe('a start that can not work', () => {
   /** @returns the one line on standard error */
   async function expectRefusal(started: Process): Promise<string> {
@@ -301,6 +360,23 @@ describe('the embedded default', () => {
     expect(await exited).toEqual({ code: 0, signal: null });
   }
 
+  /** Starts Posthorn on a terminal, and stops it when it is ready. @returns everything that it wrote there */
+  async function startOnTerminal(path: string): Promise<string> {
+    const env = { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', POSTHORN_DATA_DIR: path };
+    const command = `exec ${process.execPath} src/main.ts`;
+    const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], { env });
+    cleanUps.push(async () => void child.kill('SIGKILL'));
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+    const closed = once(child, 'close');
+    await vi.waitFor(() => expect(output).toContain('"posthorn.started"'), TAKEOVER);
+    process.kill(Number(await readFile(join(path, 'owner.pid'), 'utf8')), 'SIGTERM');
+    await closed;
+    return output;
+  }
+
   it('names the place of the key, delivers to loopback, and keeps key and data over a restart', async () => {
     const path = await createDataDir();
     const first = spawnIn(path);
@@ -322,6 +398,28 @@ describe('the embedded default', () => {
     await stop(second);
     expect(receiver.to('/embedded')).toHaveLength(1);
   }, 60_000);
+
+  it.skipIf(!existsSync('/usr/bin/script'))(
+    'shows its key on a terminal once, even if the first start failed',
+    async () => {
+      const path = await createDataDir();
+      const taken = createServer().listen(0, '127.0.0.1');
+      cleanUps.push(async () => taken.close());
+      await once(taken, 'listening');
+      const { port } = taken.address() as AddressInfo;
+      const failed = spawnIn(path, { PORT: String(port) });
+      expect((await failed.exited).code).toBe(1);
+      const first = await startOnTerminal(path);
+      const { rootKey } = JSON.parse(await readFile(join(path, 'keys.json'), 'utf8'));
+      expect(first).toContain(`Operator key:  ${rootKey}`);
+      expect(first).toContain(`"rootKey" in ${join(path, 'keys.json')}`);
+      expect(first).toMatch(/Dashboard: {5}http:\/\/127\.0\.0\.1:\d+\/sign-in#/);
+      const second = await startOnTerminal(path);
+      expect(second).toContain(`Operator key:  "rootKey" in ${join(path, 'keys.json')}`);
+      expect(second).not.toContain(rootKey);
+    },
+    120_000,
+  );
 
   it('only its owner can read the keys', async () => {
     const path = join(await createDataDir(), 'made');

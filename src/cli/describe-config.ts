@@ -6,7 +6,7 @@ const HIDDEN = '[set]';
 
 /**
  * The configuration for the log, without secrets: keys are `[set]`, and URLs lose their passwords. A new setting is
- * hidden if its name ends in key, secret, token or password.
+ * hidden if its name ends in key, secret, token or password. The user names of web addresses are removed as well.
  */
 export const describeConfig = (config: Config): Record<string, unknown> =>
   Object.fromEntries(Object.entries(config).map(([name, value]) => [name, describeValue(name, value)]));
@@ -23,9 +23,12 @@ function removePasswords(text: string): string {
   if (!text.includes('://')) return text;
   if (!URL.canParse(text)) return HIDDEN;
   const url = new URL(text);
+  const before = url.href;
   if (url.password) url.password = '';
+  // The user name of a proxy may be a token.
+  if (url.protocol.startsWith('http')) url.username = '';
   for (const parameter of [...url.searchParams.keys()]) {
     if (IS_SECRET_PARAMETER.test(parameter)) url.searchParams.delete(parameter);
   }
-  return url.href;
+  return url.href === before ? text : url.href;
 }

@@ -136,13 +136,23 @@ function makeGraphqlParts(services: Services, lines: RepeatedLines, { signInToke
   return { sessions, gate, handler, session, serveDashboard: makeDashboard(limits) };
 }
 
+/** Why a server can't listen, by the code of the error. */
+const LISTEN_ERRORS: Record<string, string> = {
+  EADDRINUSE: 'it is taken by another program',
+  EADDRNOTAVAIL: 'this machine does not have that address',
+  EACCES: 'permission denied; ports below 1024 need the right to bind them',
+  EPERM: 'permission denied',
+  ENOTFOUND: 'the host name is unknown',
+  EAI_AGAIN: 'the host name can not be resolved now',
+};
+
 async function listen(server: Server, { host, port }: HttpServerOptions) {
   server.listen(port, host);
   try {
     await once(server, 'listening');
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    const reason = code === 'EADDRINUSE' ? 'it is taken by another program' : message;
+    const reason = LISTEN_ERRORS[code ?? ''] ?? message;
     throw new StartupError(`Can't listen on ${host}, port ${port}: ${reason}. Set PORT or HOST to another one.`, {
       cause,
     });
