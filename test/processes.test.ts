@@ -235,7 +235,7 @@ describe('SIGKILL', () => {
 
 describe('the log', () => {
   it('says at the start what runs, without secrets, and names no /graphql of a worker', async () => {
-    const password = new URL(bed.database.url).password;
+    const password = `:${new URL(bed.database.url).password}@`;
     for (const role of ['api', 'worker']) {
       const started = spawnOn(bed.database.url, { POSTHORN_ROLE: role });
       await waitUntilStarted(started);
