@@ -135,6 +135,7 @@ type Query = <Row = Record<string, unknown>>(sql: string, values?: unknown[]) =>
 async function withDatabase<T>(adminUrl: string, work: (url: string, query: Query) => Promise<T>): Promise<T> {
   const name = `start_${randomBytes(6).toString('hex')}`;
   const admin = new pg.Client({ connectionString: adminUrl });
+  admin.on('error', () => {});
   await admin.connect();
   const url = Object.assign(new URL(adminUrl), { pathname: `/${name}` }).href;
   const pool = new pg.Pool({ connectionString: url, max: 1 });
