@@ -30,7 +30,13 @@ import { BURST_SECONDS, UNKNOWN_BURST, UNKNOWN_PER_SECOND } from '../src/http/ga
 import { SUBSCRIPTION_REQUEST_BYTES_MAX } from '../src/http/graphql-handler.ts';
 import { ERRORS_MAX, MESSAGE_CHARS_MAX } from '../src/http/present-errors.ts';
 import { REQUEST_BYTES_MAX } from '../src/http/request-faults.ts';
-import { JSON_KEYS_MAX, JSON_NESTING_MAX, JSON_PART_VALUES_MAX, JSON_VALUES_MAX } from '../src/http/request-json.ts';
+import {
+  JSON_KEYS_MAX,
+  JSON_NESTING_MAX,
+  JSON_PART_VALUES_MAX,
+  JSON_TEXT_CHARS_MAX,
+  JSON_VALUES_MAX,
+} from '../src/http/request-json.ts';
 import { CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADERS_MAX, HEADERS_TIMEOUT_MS } from '../src/http/server.ts';
 import { SUBSCRIPTION_BYTES_PER_KEY_MAX } from '../src/http/sessions.ts';
 import * as flow from '../src/http/socket-flow.ts';
@@ -99,6 +105,7 @@ const LIMITS: [what: string, number: number | null, setting?: string][] = [
   ['characters of a recorded error', ERROR_MAX_CHARS],
   ['JSON values and keys of a body', JSON_VALUES_MAX],
   ['JSON values and keys of one part', JSON_PART_VALUES_MAX],
+  ['characters of one text in a body', JSON_TEXT_CHARS_MAX],
   ['keys of one object', JSON_KEYS_MAX],
   ['levels of brackets in a body', JSON_NESTING_MAX],
   ['deliveries that `deliveryCount` counts', DELIVERY_COUNT_MAX],

@@ -2,6 +2,8 @@ import { isExactNumber, isSurelyExact } from './json-number.ts';
 
 /** Parts of a text with more values are large. To parse so many takes some tens of milliseconds at most. */
 const LARGE_PART_VALUES_MIN = 50_000;
+/** Parts with more characters are large too: escapes in texts take long to read. */
+const LARGE_PART_CHARS_MIN = 1_048_576;
 /** Levels in which large parts are found: a request, its variables, input, events, each event and its payload. */
 export const OUTER_LEVELS = 6;
 /** Long numbers whose exactness is looked at; a text with more is taken for inexact. */
@@ -19,6 +21,8 @@ export interface JsonMeasures {
   hasSpace: boolean;
   /** Large parts in the outer levels: where their opening bracket is, and the index after their closing one. */
   large: Map<number, number>;
+  /** Characters of the longest text, as it is written. */
+  textCharsMax: number;
   /** Values and keys in the largest part below the outer levels. */
   innerValuesMax: number;
 }
@@ -39,6 +43,7 @@ export function measureJson(text: string): JsonMeasures {
     isExact: true,
     hasSpace: false,
     large: new Map(),
+    textCharsMax: 0,
     innerValuesMax: 0,
   };
   const opened: { start: number; before: number }[] = [];
@@ -47,8 +52,11 @@ export function measureJson(text: string): JsonMeasures {
   let longNumbers = 0;
   for (let at = 0; at < length; at += 1) {
     const code = text.charCodeAt(at);
-    if (code === QUOTE) at = findStringEnd(text, at) - 1;
-    else if (code === COMMA || code === COLON) measures.values += 1;
+    if (code === QUOTE) {
+      const end = findStringEnd(text, at);
+      if (end - at > measures.textCharsMax) measures.textCharsMax = end - at;
+      at = end - 1;
+    } else if (code === COMMA || code === COLON) measures.values += 1;
     else if (code === 0x5b || code === 0x7b) {
       if (depth <= OUTER_LEVELS) opened[depth] = { start: at, before: measures.values };
       measures.values += 1;
@@ -59,7 +67,9 @@ export function measureJson(text: string): JsonMeasures {
       const part = depth <= OUTER_LEVELS ? opened[depth] : undefined;
       const values = part ? measures.values - part.before : 0;
       if (depth === OUTER_LEVELS) measures.innerValuesMax = Math.max(measures.innerValuesMax, values);
-      else if (part && values > LARGE_PART_VALUES_MIN) measures.large.set(part.start, at + 1);
+      else if (part && (values > LARGE_PART_VALUES_MIN || at - part.start > LARGE_PART_CHARS_MIN)) {
+        measures.large.set(part.start, at + 1);
+      }
     } else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
       const end = findNumberEnd(text, at + 1);
       if (measures.isExact && !isSurelyExact(text, at, end)) {

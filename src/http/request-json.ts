@@ -6,6 +6,8 @@ import { findStringEnd, type JsonMeasures, measureJson } from '../domain/json-te
 export const JSON_VALUES_MAX = 1_000_000;
 /** The same in JSON that is parsed at once: a message over WebSocket, or one value within a payload. */
 export const JSON_PART_VALUES_MAX = 131_072;
+/** Characters of one text in the JSON of a request, as it is written: with its escapes. */
+export const JSON_TEXT_CHARS_MAX = 2_097_152;
 /** Levels of brackets in the JSON of a request. */
 export const JSON_NESTING_MAX = 1_000;
 /** Keys of one object in the JSON of a request. */
@@ -44,6 +46,9 @@ function measureWithin(text: string, valuesMax: number): JsonMeasures {
     throw new JsonLimitError(
       `One value of the JSON has more than ${JSON_PART_VALUES_MAX} values and keys. Use body for payload.`,
     );
+  }
+  if (measures.textCharsMax > JSON_TEXT_CHARS_MAX) {
+    throw new JsonLimitError(`A text of the JSON has more than ${JSON_TEXT_CHARS_MAX} characters. Split the request.`);
   }
   if (measures.depth > JSON_NESTING_MAX) {
     throw new JsonLimitError(
