@@ -540,11 +540,11 @@ describe('the keeper', () => {
     const environmentId = ownEnvironment();
     await bed.database.query('alter table delivery_gauges rename to hidden_gauges');
     await insertChanges(50, environmentId);
-    const error = vi.fn();
-    const keeper = new StatsKeeper({ pool, log: { error } as unknown as Log });
+    const [error, info] = [vi.fn(), vi.fn()];
+    const keeper = new StatsKeeper({ pool, log: { error, info } as unknown as Log });
     keeper.start();
     try {
-      await until(() => error.mock.calls.length >= 2, 'faults to be logged');
+      await until(() => error.mock.calls.length > 0, 'the fault to be logged');
       expect(await readRows(environmentId)).toEqual([]);
     } finally {
       await bed.database.query('alter table hidden_gauges rename to delivery_gauges');
