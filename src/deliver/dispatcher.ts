@@ -47,8 +47,8 @@ interface Held {
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #loop: PollLoop;
-  /** In the order in which they were taken. */
-  readonly #claims = new Map<string, { claim: JobClaim; since: number; bytes: number }>();
+  /** In the order in which they were taken. A job that was lost and fetched again has two, as both are worked on. */
+  readonly #claims = new Map<JobClaim, { since: number; bytes: number }>();
   #heldBytes = 0;
   /** At the last turn too few slots were free: there may be jobs that were left where they are. */
   #isFull = false;
@@ -95,7 +95,7 @@ export class Dispatcher {
     const jobs = await this.#options.queue.fetch(limit);
     if (jobs.length === 0) return false;
     const since = performance.now();
-    for (const { claim } of jobs) this.#claims.set(claim.id, { claim, since, bytes: 0 });
+    for (const { claim } of jobs) this.#claims.set(claim, { since, bytes: 0 });
     await this.#begin(jobs);
     return jobs.length === limit;
   }
@@ -124,8 +124,8 @@ export class Dispatcher {
     }
   }
 
-  #weigh({ id }: JobClaim, bytes: number) {
-    const held = this.#claims.get(id);
+  #weigh(claim: JobClaim, bytes: number) {
+    const held = this.#claims.get(claim);
     if (!held) return;
     held.bytes = bytes;
     this.#heldBytes += bytes;
@@ -133,12 +133,12 @@ export class Dispatcher {
 
   #forget(claim: JobClaim) {
     this.#unload(claim);
-    this.#claims.delete(claim.id);
+    this.#claims.delete(claim);
   }
 
   /** The body of a job's delivery is no longer needed. */
-  #unload({ id }: JobClaim) {
-    const held = this.#claims.get(id);
+  #unload(claim: JobClaim) {
+    const held = this.#claims.get(claim);
     if (!held) return;
     this.#heldBytes -= held.bytes;
     held.bytes = 0;
@@ -249,7 +249,7 @@ export class Dispatcher {
   }
 
   async #touch() {
-    await this.#options.queue.touch([...this.#claims.values()].map(({ claim }) => claim)).catch((error: Error) => {
+    await this.#options.queue.touch([...this.#claims.keys()]).catch((error: Error) => {
       logFailure(this.#options.log, { level: 'warn', error }, 'dispatcher.touch_failed');
     });
   }
