@@ -64,14 +64,18 @@ export class Courier {
     this.#log(delivery, { result, status: step.next.status, saved });
   }
 
-  /** An attempt that failed through no fault of the endpoint is repeated, and not counted. */
+  /**
+   * An attempt that failed through no fault of the endpoint is repeated, and not counted. After a stall it is not repeated
+   * here, because another worker may have taken over the delivery meanwhile.
+   */
   async #send(delivery: OutgoingDelivery): Promise<SendResult> {
     const { sender, log } = this.#options;
     for (let waitMs = REPEAT_MS_MIN; ; waitMs *= 2) {
       try {
         return await sender.send(delivery, { isLast: waitMs > REPEAT_MS_MAX });
       } catch (error) {
-        if (!(error instanceof OwnFaultError) || waitMs > REPEAT_MS_MAX || this.#isAbandoned) throw error;
+        if (!(error instanceof OwnFaultError) || error.isStall) throw error;
+        if (waitMs > REPEAT_MS_MAX || this.#isAbandoned) throw error;
         const deliveryId = encodeId('Delivery', delivery.id);
         log.warn({ deliveryId, error: error.message, repeatInMs: waitMs }, 'delivery.attempt_repeated');
         await sleep(waitMs * (0.5 + Math.random()));
@@ -80,7 +84,7 @@ export class Courier {
   }
 
   /**
-   * Queues a delivery whose turn came, where its endpoint wants it to be: held, skipped, or in the lane.
+   * Queues a delivery that is due as its endpoint requires: held, skipped, or in the lane.
    *
    * @param onSetAside called if that can't be written for now
    */

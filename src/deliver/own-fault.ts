@@ -4,10 +4,19 @@ import { LookupError } from './name-resolver.ts';
 /** Neither the endpoint nor its name did anything: Posthorn, or the machine that it runs on, could not make the attempt. */
 export class OwnFaultError extends Error {
   override readonly name = 'OwnFaultError';
+  /** Whether the process did nothing for a while. Its claims and leases may have expired meanwhile. */
+  readonly isStall: boolean;
+
+  constructor(message: string, { isStall = false } = {}) {
+    super(message);
+    this.isStall = isStall;
+  }
 }
 
-/** What the system lacks: descriptors of the process or of the machine, buffers, memory. */
+/** Shortages of the system: descriptors of the process or of the machine, buffers, memory. */
 const SHORTAGES = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+/** Calls on a connection that exists: the endpoint may have received the request, so that the attempt counts. */
+const CALLS_OF_CONNECTIONS = new Set(['read', 'write', 'shutdown']);
 /** A connection that was given up after its time counts as stalled if the process did nothing for so much of it. */
 const STALLED_SHARE = 0.5;
 
@@ -23,8 +32,8 @@ export interface AttemptCircumstances {
 }
 
 /**
- * The one place that decides which failures are not the endpoint's. Its attempts count such a failure neither as a retry nor
- * in the failure streak: the attempt is repeated.
+ * The one place that decides which failures are not the endpoint's. Such a failure counts neither as a retry nor in the
+ * failure streak: the attempt is repeated.
  *
  * @param error as the HTTP client threw it
  */
@@ -33,17 +42,19 @@ export function findOwnFault(
   { isLast, stalledMs, durationMs }: AttemptCircumstances,
 ): OwnFaultError | null {
   for (const cause of causesOf(error)) {
-    const { code = '', address } = cause;
+    const { code = '', address, syscall = '' } = cause;
     if (cause instanceof LookupError && cause.isServerAway && !isLast) {
       return new OwnFaultError('No name server can be reached from this machine.');
     }
-    if (SHORTAGES.has(code)) return new OwnFaultError(`This machine is short of resources (${code}).`);
+    if (SHORTAGES.has(code) && !CALLS_OF_CONNECTIONS.has(syscall)) {
+      return new OwnFaultError(`This machine is short of resources (${code}).`);
+    }
     // Local ports are used up. Of an IPv6 address it means that this machine has none, and the endpoint no other.
     if (code === 'EADDRNOTAVAIL' && isIPv4(address ?? '')) {
       return new OwnFaultError('This machine has no free port for another connection (EADDRNOTAVAIL).');
     }
     if (code === 'UND_ERR_CONNECT_TIMEOUT' && stalledMs > durationMs * STALLED_SHARE) {
-      return new OwnFaultError(`This process did nothing for ${Math.round(stalledMs)} ms.`);
+      return new OwnFaultError(`This process did nothing for ${Math.round(stalledMs)} ms.`, { isStall: true });
     }
   }
   return null;

@@ -16,7 +16,7 @@ const CALM = { isLast: false, stalledMs: 0, durationMs: 10_000 };
 
 describe('a failure that is not the endpoint’s', () => {
   it.each([
-    ['a shortage of descriptors', failure('EMFILE')],
+    ['a shortage of descriptors', failure('EMFILE', { syscall: 'connect' })],
     ['a shortage of descriptors on the whole machine', failure('ENFILE')],
     ['a shortage of buffers', failure('ENOBUFS')],
     ['a shortage of memory', failure('ENOMEM')],
@@ -36,6 +36,8 @@ describe('a failure that is not the endpoint’s', () => {
 
   it.each([
     ['a refused connection', failure('ECONNREFUSED')],
+    ['a shortage of buffers while the request is written', failure('ENOBUFS', { syscall: 'write' })],
+    ['a shortage of memory while the answer is read', failure('ENOMEM', { syscall: 'read' })],
     ['an IPv6 address on a machine without IPv6', failure('EADDRNOTAVAIL', { address: '2001:db8::1' })],
     ['a name that does not exist', new LookupError('ENOTFOUND', 'example.com')],
     ['a name whose server is silent', new LookupError('ETIMEOUT', 'example.com')],
@@ -55,6 +57,15 @@ describe('a failure that is not the endpoint’s', () => {
     await courier.attempt(makeDelivery(), null);
     expect(recorded).toMatchObject([{ transition: { attempt: { status: 'SUCCEEDED', responseStatus: 204 } } }]);
   });
+});
+
+it('an attempt that failed because the process stalled is not repeated before its delivery is claimed again', async () => {
+  const recorded: RecorderEntry[] = [];
+  const outcomes = [new OwnFaultError('This process did nothing.', { isStall: true }), SUCCESS];
+  const courier = makeCourier(outcomes, recorded);
+  await expect(courier.attempt(makeDelivery(), null)).rejects.toBeInstanceOf(OwnFaultError);
+  expect(outcomes).toEqual([SUCCESS]);
+  expect(recorded).toEqual([]);
 });
 
 const SUCCESS: SendResult = {
