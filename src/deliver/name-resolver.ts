@@ -11,9 +11,11 @@ export const LOOKUP_MS_MAX = 5_000;
 /** How long a name server has for the first answer; later tries have longer. */
 const TRY_MS = 1_000;
 const TRIES = 3;
-/** Once the addresses of one IP version are there, those of the other are waited for no longer than this. */
-const OTHER_VERSION_MS = 100;
-/** What is found is kept as long as its records say (TTL), within these bounds. */
+/** Once IPv4 addresses are found, IPv6 addresses are waited for no longer than this. */
+const IPV6_WAIT_MS = 100;
+/** Many machines can use IPv4 only, so it is waited for longer: until a lost packet was sent again. */
+const IPV4_WAIT_MS = 2_500;
+/** Addresses are cached as long as their records say (TTL), within these bounds. */
 export const TTL_SECONDS_MIN = 1;
 export const TTL_SECONDS_MAX = 60;
 /** How long a look-up that failed counts. */
@@ -25,8 +27,8 @@ const ADDRESSES_MAX = 8;
 const FILES_CHECK_MS = 5_000;
 /** The look-up failed, but another name server may know better. */
 const SERVER_FAULTS = new Set(['ESERVFAIL', 'EREFUSED', 'ENOTIMP', 'EFORMERR', 'EBADRESP', 'ECONNREFUSED', 'ETIMEOUT']);
-/** The name exists nowhere, or has no address. */
-const NOT_FOUND = new Set(['ENOTFOUND', 'ENODATA']);
+/** The name exists nowhere, has no address, or is too long. */
+const NOT_FOUND = new Set(['ENOTFOUND', 'ENODATA', 'EBADNAME']);
 const SERVERS_MAX = 3;
 const LOOPBACK = ['127.0.0.1', '::1'];
 
@@ -34,7 +36,7 @@ const LOOPBACK = ['127.0.0.1', '::1'];
 const LOCALHOST = /(^|\.)localhost$/;
 const INVALID = /(^|\.)invalid$/;
 
-/** A name could not be resolved. `code` is one of c-ares, as in `node:dns`. */
+/** A name could not be resolved. `code` is a code of c-ares, as in `node:dns`. */
 export class LookupError extends Error {
   override readonly name = 'LookupError';
   readonly code: string;
@@ -71,7 +73,7 @@ interface Known {
   expiresAt: number;
 }
 
-/** What is known of this machine's files. */
+/** Content of this machine's files. */
 interface SystemFiles {
   hosts: Map<string, string[]>;
   rules: SearchRules;
@@ -143,7 +145,7 @@ export class NameResolver {
     const timer = new AbortController();
     const timeout = sleep(LOOKUP_MS_MAX, null, { ref: false, signal: timer.signal }).catch(() => null);
     try {
-      const found = await Promise.race([this.#tryNames(name), timeout]);
+      const found = await Promise.race([this.#tryNames(name, timer.signal), timeout]);
       if (!found) throw new LookupError('ETIMEOUT', name);
       this.#keep(name, found, Math.min(Math.max(found.ttl, TTL_SECONDS_MIN), TTL_SECONDS_MAX));
       return found.addresses;
@@ -160,24 +162,30 @@ export class NameResolver {
     this.#known.set(name, { result, expiresAt: this.#options.now() + seconds * 1_000 });
   }
 
-  /** @throws {LookupError} that of the name as it is, if none is found */
-  async #tryNames(name: string): Promise<Found> {
-    let failure: LookupError | undefined;
+  /**
+   * A search domain whose servers fail does not keep the name from being tried in the next one, as in the C library.
+   *
+   * @param signal aborted when nobody waits any longer
+   * @throws {LookupError} the first failure of a server, or else the first of all
+   */
+  async #tryNames(name: string, signal: AbortSignal): Promise<Found> {
+    const failures: LookupError[] = [];
     for (const full of completeName(name, this.#files.rules)) {
       try {
-        return await this.#tryServers(full);
+        return await this.#tryServers(full, signal);
       } catch (error) {
-        if (!(error instanceof LookupError && NOT_FOUND.has(error.code))) throw error;
-        failure ??= error;
+        if (!(error instanceof LookupError && (NOT_FOUND.has(error.code) || error.code === 'ESERVFAIL'))) throw error;
+        failures.push(error);
       }
     }
-    throw failure as LookupError;
+    throw failures.find(({ code }) => !NOT_FOUND.has(code)) ?? (failures[0] as LookupError);
   }
 
   /** @throws {LookupError} */
-  async #tryServers(name: string): Promise<Found> {
+  async #tryServers(name: string, signal: AbortSignal): Promise<Found> {
     let failure: LookupError | undefined;
     for (const resolver of this.#resolvers) {
+      if (signal.aborted) throw new LookupError('ECANCELLED', name);
       const found = await query(resolver, name);
       if (!(found instanceof LookupError)) return found;
       failure = found;
@@ -199,6 +207,8 @@ export class NameResolver {
     if (this.#options.now() < this.#checkAt) return this.#resolvers.length === 0 ? this.#reading : undefined;
     this.#checkAt = this.#options.now() + FILES_CHECK_MS;
     this.#reading = this.#readFiles();
+    // If nobody waits for it, look-ups go on with what is known.
+    this.#reading.catch(() => {});
     return this.#resolvers.length === 0 ? this.#reading : undefined;
   }
 
@@ -213,15 +223,21 @@ export class NameResolver {
     }
   }
 
-  /** @returns null if the file is as it was read before */
+  /** @returns null if the file is as it was read before, or can't be read now; an empty text if it is missing */
   async #readChanged(path: string): Promise<string | null> {
     const version = await stat(path).then(
       ({ mtimeMs, size, ino }) => `${mtimeMs} ${size} ${ino}`,
       () => 'missing',
     );
     if (this.#versions.get(path) === version) return null;
-    this.#versions.set(path, version);
-    return readFile(path, 'utf8').catch(() => '');
+    if (version === 'missing') {
+      this.#versions.set(path, version);
+      return '';
+    }
+    // It may be unreadable for a while, for example without a free descriptor.
+    const text = await readFile(path, 'utf8').catch(() => null);
+    if (text !== null) this.#versions.set(path, version);
+    return text;
   }
 }
 
@@ -243,7 +259,7 @@ function makeResolvers(servers: string[] | null): promises.Resolver[] {
   return servers ? others : [system, ...others];
 }
 
-type Answer = Found & { error: LookupError | null };
+type Answer = Found & { isIPv4: boolean; error: LookupError | null };
 
 /** Asks for the addresses of both IP versions. */
 async function query(resolver: promises.Resolver, name: string): Promise<Found | LookupError> {
@@ -253,7 +269,7 @@ async function query(resolver: promises.Resolver, name: string): Promise<Found |
   const both = Promise.all([four, six]);
   const answers =
     first.addresses.length > 0
-      ? await Promise.race([both, sleep(OTHER_VERSION_MS, [first], { ref: false })])
+      ? await Promise.race([both, sleep(first.isIPv4 ? IPV6_WAIT_MS : IPV4_WAIT_MS, [first], { ref: false })])
       : await both;
   const addresses = answers.flatMap((answer) => answer.addresses);
   if (addresses.length > 0) return { addresses, ttl: Math.min(...answers.map(({ ttl }) => ttl)) };
@@ -266,11 +282,13 @@ function settle(records: Promise<{ address: string; ttl: number }[]>, family: nu
     (found) => ({
       addresses: found.slice(0, ADDRESSES_MAX).map(({ address }) => ({ address, family })),
       ttl: Math.min(...found.map(({ ttl }) => ttl)),
+      isIPv4: family === 4,
       error: found.length > 0 ? null : new LookupError('ENODATA', name),
     }),
     (error: NodeJS.ErrnoException) => ({
       addresses: [],
       ttl: TTL_SECONDS_MAX,
+      isIPv4: family === 4,
       error: new LookupError(error.code ?? 'ESERVFAIL', name, error),
     }),
   );

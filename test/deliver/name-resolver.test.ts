@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -92,6 +92,23 @@ describe('a name', () => {
     expect(server.of('hooks')).toHaveLength(2);
   });
 
+  it('is found as it is although the server of a search domain fails', async () => {
+    server.answer = ({ name }) => (name === 'hooks.example.com' ? { addresses: ['192.0.2.1'] } : { code: 'SERVFAIL' });
+    const resolver = await makeResolver({ resolvConf: 'search broken.example\noptions ndots:5\n' });
+    expect(await addressesOf(resolver, 'hooks.example.com')).toEqual(['192.0.2.1']);
+    await expect(resolver.resolve('other.example.com')).rejects.toMatchObject({ code: 'ESERVFAIL' });
+  });
+
+  it('has its IPv4 addresses also if they are found later than those of IPv6', async () => {
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    server.answer = async ({ type }) => {
+      if (type === 'AAAA') setTimeout(open, 300);
+      else await gate;
+      return { addresses: ['192.0.2.1', '2001:db8:0:0:0:0:0:1'] };
+    };
+    expect(await addressesOf(await makeResolver(), 'hooks.example.com')).toEqual(['192.0.2.1', '2001:db8::1']);
+  });
+
   it.each([
     ['a name that does not exist', { code: 'NXDOMAIN' }, 'ENOTFOUND'],
     ['a name without addresses', { addresses: [] }, 'ENODATA'],
@@ -172,6 +189,24 @@ describe('a result', () => {
 });
 
 describe('the files of the system', () => {
+  it('are read again later if they could not be read', async () => {
+    const resolver = await makeResolver();
+    const hostsPath = join(folder, `hosts-${count}`);
+    await rm(hostsPath);
+    await mkdir(hostsPath);
+    await expect(resolver.resolve('internal.example')).rejects.toMatchObject({ code: 'ENOTFOUND' });
+    const { mtime } = await stat(hostsPath);
+    await rm(hostsPath, { recursive: true });
+    await writeFile(hostsPath, '192.0.2.7 internal.example\n');
+    await utimes(hostsPath, mtime, mtime);
+    await expect
+      .poll(() => {
+        now += 6_000;
+        return addressesOf(resolver, 'internal.example').catch(() => []);
+      })
+      .toEqual(['192.0.2.7']);
+  });
+
   it('are read as the C library reads them', () => {
     expect(parseSearchRules('domain a.example\nsearch b.example. c.example ; no\n#options ndots:3\n')).toEqual({
       domains: ['b.example', 'c.example'],
