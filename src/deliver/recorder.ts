@@ -73,7 +73,7 @@ export class Recorder {
   }
 
   /**
-   * @returns once committed: what was saved of the transition; null where there was none
+   * @returns once committed: the saved part of the transition; null if there was none
    * @throws if it can't be written when the process stops, or too many can't: the delivery has to be attempted again
    */
   record(entry: RecorderEntry): Promise<SavedTransition | null> {
@@ -137,12 +137,20 @@ export class Recorder {
         return null;
       } catch (error) {
         if (isTimeout(error)) timeouts += 1;
-        if (!isFaultOfAll(error) || timeouts >= TIMEOUTS_MAX) return error;
+        if (!isFaultOfAll(error) || (timeouts >= TIMEOUTS_MAX && this.#mayBeSetAside(batch))) return error;
         const { log } = this.#options;
         logFailure(log, { level: 'error', error, entries: entries.length, retryInMs: waitMs }, 'recorder.failed');
         await sleep(waitMs);
       }
     }
+  }
+
+  /**
+   * Without room, a batch that ran out of time is tried again until it can be written: the whole table may be locked. To set
+   * more aside would give others up, whose deliveries would be sent again. Each flush may need the same room.
+   */
+  #mayBeSetAside(batch: WaitingOutcome[]): boolean {
+    return this.#setAside.hasRoomFor(batch.length * FLUSHES_MAX);
   }
 
   #saveAll = (entries: RecorderEntry[]): Promise<Map<string, SavedTransition>> =>

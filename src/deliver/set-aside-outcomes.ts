@@ -48,6 +48,11 @@ export class SetAsideOutcomes {
     this.#options = options;
   }
 
+  /** Whether so many more can be set aside without giving up others. */
+  hasRoomFor(count: number): boolean {
+    return this.#items.size + count <= SET_ASIDE_MAX;
+  }
+
   /** @param error why it could not be written */
   add(outcome: WaitingOutcome, error: unknown): void {
     const form = this.#options.isFaultOfEntry(error) ? 'plain' : 'whole';
@@ -59,7 +64,7 @@ export class SetAsideOutcomes {
     this.#start();
   }
 
-  /** Gives up what can't be written at once, whose deliveries are attempted again. */
+  /** Gives up outcomes that can't be written at once. Their deliveries are attempted again. */
   stop(): void {
     this.#isStopped = true;
     this.#start();

@@ -2,8 +2,9 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeAttemptTransition } from '../../src/deliver/attempt.ts';
 import { Recorder, type RecorderEntry } from '../../src/deliver/recorder.ts';
-import { decodeId } from '../../src/domain/ids.ts';
-import { createLog } from '../../src/log.ts';
+import { SET_ASIDE_MAX } from '../../src/deliver/set-aside-outcomes.ts';
+import { decodeId, newId } from '../../src/domain/ids.ts';
+import { createLog, type Log } from '../../src/log.ts';
 import type { DeliveryQueue } from '../../src/queue/delivery-queue.ts';
 import { type OutgoingDelivery, OutgoingReader } from '../../src/storage/load-outgoing.ts';
 import type { Signals } from '../../src/storage/signals.ts';
@@ -179,6 +180,36 @@ it('an outcome that waits for a lock for too long delays no other', async () => 
     await slow.end();
   }
 }, 30_000);
+
+/** Outcomes of one transaction. */
+const BATCH = 250;
+
+it('outcomes that wait for a locked table are all recorded once, and none is given up', async () => {
+  const slow = new pg.Pool({ connectionString: bed.database.url, max: 5, options: '-c lock_timeout=20ms' });
+  const locker = await pool.connect();
+  try {
+    const delivery = await publishAndLoad();
+    const count = SET_ASIDE_MAX * 2;
+    await locker.query('begin');
+    await locker.query('lock table delivery_attempts');
+    let [failures, setAside, givenUp] = [0, 0, 0];
+    const log = { error: (_: object, event: string) => (failures += Number(event === 'recorder.failed')) };
+    const recorder = new Recorder({ pool: slow, queue, signals, log: log as unknown as Log, disableAfterMs: null });
+    const recorded = Array.from({ length: count }, () => {
+      const entry = { ...succeed({ ...delivery, id: newId() }), onSetAside: () => (setAside += 1) };
+      return recorder.record(entry).catch(() => (givenUp += 1));
+    });
+    // More often than all batches would be tried if each could be set aside.
+    await expect.poll(() => failures, { timeout: 30_000 }).toBeGreaterThan(count / BATCH);
+    expect(setAside).toBeLessThanOrEqual(SET_ASIDE_MAX);
+    await locker.query('commit');
+    await Promise.all(recorded);
+    expect(givenUp).toBe(0);
+  } finally {
+    locker.release();
+    await slow.end();
+  }
+}, 60_000);
 
 it('outcomes are written in order of their deliveries: whoever locks many in that order is not deadlocked', async () => {
   const [low, high] = [await publishAndLoad(), await publishAndLoad()];
