@@ -36,10 +36,10 @@ export interface ClusterOptions {
  * Creates the cluster if it is missing. It is complete or missing: it is created under another name and then renamed, so a
  * process may be killed at any point. What version 0.1.0 left of a cluster in that case is replaced.
  *
- * @throws {StartupError} if initdb fails
+ * @throws {StartupError} if initdb fails, or the disk is full
  */
 export async function createCluster(options: ClusterOptions): Promise<void> {
-  const { dataPath } = options;
+  const { dataPath, signal } = options;
   const passwordFile = join(dirname(dataPath), 'initial-password');
   if ((await exists(join(dataPath, 'PG_VERSION'))) && !(await isUnfinished(dataPath, passwordFile))) return;
   await removeLeftovers(dataPath);
@@ -52,7 +52,8 @@ export async function createCluster(options: ClusterOptions): Promise<void> {
     await rename(newPath, dataPath);
   } catch (error) {
     await rm(newPath, { recursive: true, force: true }).catch(() => {});
-    throw error;
+    const diskFault = describeDiskFault((error as Error).message, dataPath);
+    throw diskFault === null || signal?.aborted ? error : new StartupError(diskFault, { cause: error });
   }
 }
 
@@ -62,7 +63,11 @@ export async function createCluster(options: ClusterOptions): Promise<void> {
  */
 async function isUnfinished(dataPath: string, passwordFile: string): Promise<boolean> {
   if (!(await exists(passwordFile))) return false;
-  const names = await readdir(join(dataPath, 'base')).catch(() => []);
+  const names = await readdir(join(dataPath, 'base')).catch((error: NodeJS.ErrnoException) => {
+    // Whatever can't be read may hold a database.
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
   return !names.some((name) => Number(name) >= OWN_DATABASE_ID_MIN);
 }
 
@@ -84,13 +89,25 @@ async function initialise(options: ClusterOptions, newPath: string, passwordFile
     await run(words[0] as string, words.slice(1), { uid, gid: uid, signal });
   } catch (cause) {
     signal?.throwIfAborted();
-    const reason = (cause as { stderr?: string }).stderr?.trim().split('\n').at(-1) ?? String(cause);
+    const { stderr = '' } = cause as { stderr?: string };
+    const reason = stderr.split('\n').find((line) => IS_DISK_FULL.test(line)) ?? lastLineOf(stderr) ?? String(cause);
     throw new StartupError(
       `The embedded Postgres could not be set up (${reason}). Run as another user, or set DATABASE_URL.`,
       { cause },
     );
   }
 }
+
+/** Words of the C library for ENOSPC and EDQUOT, which Postgres repeats, and codes of Node. */
+const IS_DISK_FULL = /No space left on device|Disk quota exceeded|\b(ENOSPC|EDQUOT)\b/;
+
+/** @returns what to do, if a message says that the disk of the cluster is full; otherwise null */
+export function describeDiskFault(message: string, dataPath: string): string | null {
+  if (!IS_DISK_FULL.test(message)) return null;
+  return `The embedded Postgres could not start, because the disk of ${dataPath} is full or its quota is exceeded. Free some space, or set POSTHORN_DATA_DIR to a folder on another disk.`;
+}
+
+const lastLineOf = (text: string): string | undefined => text.trim().split('\n').at(-1) || undefined;
 
 const exists = (path: string) =>
   access(path).then(

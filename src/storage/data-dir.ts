@@ -80,6 +80,12 @@ export class DataDir {
  */
 export async function openDataDir(path: string): Promise<DataDir> {
   const absolutePath = resolve(path);
+  // Node's mkdir does not return for folders in there.
+  if (/^\/proc(\/|$)/.test(absolutePath)) {
+    throw new StartupError(
+      `The data directory ${absolutePath} cannot be used: /proc stores no files. Set POSTHORN_DATA_DIR to another folder.`,
+    );
+  }
   try {
     await mkdir(absolutePath, { recursive: true, mode: 0o700 });
     const release = await lockFolder(absolutePath);

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { StartupError } from '../errors.ts';
-import { type Binaries, createCluster, type Launcher } from './create-cluster.ts';
+import { type Binaries, createCluster, describeDiskFault, type Launcher } from './create-cluster.ts';
 import { isAlive } from './folder-lock.ts';
 import { describeSession } from './session-settings.ts';
 
@@ -25,6 +25,8 @@ const START_TIMEOUT_MS = 30_000;
  */
 const LEFTOVER_TIMEOUT_MS = 60_000;
 const LEFTOVER_POLL_MS = 250;
+/** Time to read the last lines of a process that has ended. */
+const OUTPUT_TIMEOUT_MS = 1_000;
 const IS_HELD_BY_LEFTOVER = /shared memory block .* in use|is still in use/;
 
 export interface EmbeddedPostgresOptions {
@@ -156,7 +158,7 @@ async function launchUntilReady(options: LaunchOptions, url: string, signal?: Ab
   for (;;) {
     const child = launch(options);
     try {
-      await waitUntilReady(child, url, signal);
+      await waitUntilReady(child, options, url, signal);
       return child;
     } catch (error) {
       await stopChild(child);
@@ -174,7 +176,7 @@ function endWithProcess(child: ChildProcess) {
   child.once('exit', () => process.off('exit', end));
 }
 
-async function waitUntilReady(child: Child, url: string, signal?: AbortSignal) {
+async function waitUntilReady(child: Child, { dataPath }: LaunchOptions, url: string, signal?: AbortSignal) {
   let deadline = performance.now() + START_TIMEOUT_MS;
   const adminUrl = new URL(url);
   adminUrl.pathname = '/postgres';
@@ -185,7 +187,30 @@ async function waitUntilReady(child: Child, url: string, signal?: AbortSignal) {
     if (state === 'recovering') deadline = performance.now() + START_TIMEOUT_MS;
     await sleep(25);
   }
-  throw new StartupError(`The embedded Postgres did not start: ${child.output.at(-1) ?? 'it gave no reason'}`);
+  await waitForOutput(child);
+  throw new StartupError(describeFailedStart(child, dataPath));
+}
+
+/** A process may end before its last lines were read. Other processes may keep its standard error open. */
+async function waitForOutput(child: Child) {
+  const { stderr } = child.process;
+  if (!hasEnded(child) || !stderr || stderr.readableEnded) return;
+  await once(stderr, 'end', { signal: AbortSignal.timeout(OUTPUT_TIMEOUT_MS) }).catch(() => {});
+}
+
+/** Postgres names both versions if another major version created the cluster. */
+const OTHER_VERSION =
+  /initialized by PostgreSQL version (\S+), which is not compatible with this version (\S+?)\.?(\s|$)/;
+
+function describeFailedStart({ output }: Child, dataPath: string): string {
+  const text = output.join('\n');
+  const [, found, own] = OTHER_VERSION.exec(text) ?? [];
+  if (found) {
+    return `The database in ${dataPath} was created by PostgreSQL ${found}, and the embedded Postgres is version ${own}, which cannot read it. Dump it with PostgreSQL ${found} and restore the dump into a server that DATABASE_URL names, or set POSTHORN_DATA_DIR to another folder.`;
+  }
+  return (
+    describeDiskFault(text, dataPath) ?? `The embedded Postgres did not start: ${output.at(-1) ?? 'it gave no reason'}`
+  );
 }
 
 async function tryMakeDatabase(adminUrl: string): Promise<'ready' | 'recovering' | 'silent'> {

@@ -110,4 +110,10 @@ describe('a data directory', () => {
     expect(error).toBeInstanceOf(StartupError);
     expect(error.message).toMatch(/^The data directory \/sys\/posthorn cannot be used: [^\n]+POSTHORN_DATA_DIR[^\n]+$/);
   });
+
+  it.each(['/proc', '/proc/posthorn', '/tmp/../proc/self/posthorn'])('at %s is refused at once', async (path) => {
+    const error = await openDataDir(path).catch((reason) => reason);
+    expect(error).toBeInstanceOf(StartupError);
+    expect(error.message).toContain('/proc stores no files. Set POSTHORN_DATA_DIR to another folder.');
+  });
 });
