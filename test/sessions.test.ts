@@ -229,6 +229,30 @@ describe('a session', () => {
     });
   });
 
+  it('creates no key that outlives the key of the session, also if the session ends before it', async () => {
+    const limit = new Date(Date.now() + 48 * 3_600_000).toISOString();
+    const create = `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) {
+      __typename ... on CreateApiKeyPayload { secret apiKey { expiresAt } } ... on InvalidInputError { issues { path } } } }`;
+    const input = { environmentId: tenant.environmentId, name: 'short', scopes: ['API_KEYS_MANAGE'] };
+    const { secret } = await bed.ask(create, { input: { ...input, expiresAt: limit } });
+    const headers = { ...page(), cookie: await getCookie(secret) };
+    const createWith = async (expiresAt?: string) => {
+      const { body } = await ask(
+        headers,
+        JSON.stringify({ query: create, variables: { input: { ...input, expiresAt } } }),
+      );
+      return body.data.createApiKey;
+    };
+    const later = new Date(Date.parse(limit) + 1).toISOString();
+    for (const expiresAt of [undefined, later]) {
+      expect(await createWith(expiresAt)).toEqual({
+        __typename: 'InvalidInputError',
+        issues: [{ path: ['expiresAt'] }],
+      });
+    }
+    expect((await createWith(limit)).apiKey.expiresAt).toBe(limit);
+  });
+
   it('does not stand in the way of a key that a page of another origin sends itself', async () => {
     const headers = { cookie: 'posthorn_session=wrong', origin: 'https://elsewhere.example' };
     expect((await ask({ ...headers, authorization: `Bearer ${tenant.key}` })).status).toBe(200);
