@@ -20,7 +20,7 @@ const COMPARED_CHARS_MAX = 100;
  *
  * @param env variables with a value
  * @param known names of all settings
- * @returns what is wrong with each, with the closest name
+ * @returns a sentence about each, with the closest name
  */
 export function findUnknownSettings(env: Record<string, unknown>, known: readonly string[]): string[] {
   const unknown = Object.keys(env).filter((name) => name.startsWith(PREFIX) && !known.includes(name));

@@ -77,7 +77,7 @@ async function prepare(equipment: Equipment, { scenario, comparison, side }: Tur
   await comparison.prepare({ ...equipment, side, databaseUrl });
 }
 
-/** Each turn has a copy of the prepared database, so that no turn slows down the next one by what it has stored. */
+/** Each turn has a copy of the prepared database, so that the rows that a turn stores do not slow down the next one. */
 async function measure(equipment: Equipment, { scenario, comparison, side }: TurnOptions): Promise<Sample> {
   const { databases } = equipment;
   const template = toTemplateName(scenario, side);

@@ -17,7 +17,7 @@ export interface Equipment {
   watchers: Watchers;
 }
 
-/** What a measurement needs. */
+/** Equipment and database of one measurement. */
 export interface Turn extends Equipment {
   side: Side;
   /** A database of this turn's own, prepared by the code of its side. */
@@ -27,7 +27,7 @@ export interface Turn extends Equipment {
 /** The result of one side's turn. */
 export interface Sample {
   ratePerSecond: number;
-  /** What CPU is divided by. */
+  /** Divisor for CPU figures. */
   operations: number;
   /** `null` without /proc. */
   cpuSeconds: CpuSeconds | null;

@@ -20,7 +20,7 @@ export interface Figure {
   pairRatios: { min: number; q1: number; q3: number; max: number } | null;
 }
 
-/** What a scenario showed. */
+/** The result of a scenario. */
 export interface Summary {
   scenario: string;
   pairs: number;

@@ -5,7 +5,7 @@ import { VERSION } from '../version.ts';
 /** Exit code of a command that was called with wrong arguments. */
 export const USAGE_EXIT_CODE = 2;
 
-/** What a command accepts on its command line. `--help` and `--version` are always accepted. */
+/** The flags and arguments that a command accepts. `--help` and `--version` are always accepted. */
 export interface Command<Options extends ParseArgsOptionsConfig = ParseArgsOptionsConfig> {
   /** How people call it, for example `npm run bench --`. Part of the message that names `--help`. */
   usage: string;
@@ -15,7 +15,7 @@ export interface Command<Options extends ParseArgsOptionsConfig = ParseArgsOptio
   options?: Options;
   /** Names that it accepts as arguments. @default none: no argument is accepted */
   names?: readonly string[];
-  /** Checks arguments in place of `names`. @returns what is wrong, or `null` */
+  /** Checks arguments in place of `names`. @returns the fault in a sentence, or `null` */
   checkPositionals?: (positionals: string[]) => string | null;
 }
 

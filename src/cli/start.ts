@@ -29,7 +29,7 @@ export interface Started {
 }
 
 /**
- * Starts all parts of Posthorn. If `signal` is aborted before they are ready, it stops what it has started and rejects.
+ * Starts all parts of Posthorn. If `signal` is aborted before they are ready, it stops the parts that it has started, and rejects.
  */
 export type Start = (config: Config, log: Log, options: { signal: AbortSignal }) => Promise<Started>;
 

@@ -4,7 +4,7 @@ const STOP_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 /** npm forwards the signal that a terminal has sent to all of its processes: the copy is not a second request. */
 const FORWARDED_WITHIN_MS = 1_000;
 
-/** What a process does when it is asked to end. */
+/** Reaction of a process to signals that ask it to end. */
 export interface StopSignals {
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP. Its reason is the name of that signal. */
   readonly signal: AbortSignal;

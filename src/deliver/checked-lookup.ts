@@ -11,7 +11,7 @@ export type Resolve = (
 ) => void;
 
 /**
- * Resolves a name and returns only allowed addresses to connect to. What is checked is what is connected to: the check is
+ * Resolves a name and returns only allowed addresses to connect to. A connection goes to a checked address only: the check is
  * repeated for each new connection, also if the resolver still knows the addresses. A host that is an address comes here
  * only on its way through a proxy, and is its own address.
  */

@@ -1,7 +1,7 @@
 /** Bytes as they are searched: decoded, and with ASCII letters in lower case and `+`, which forms write for a space, as a space. */
 export interface View {
   bytes: Uint8Array;
-  /** Where each byte begins in the text that was decoded, with its end as the last element; null: where it is in `bytes`. */
+  /** Where each byte begins in the text that was decoded, with its end as the last element; null: nothing was decoded. */
   origins: Int32Array | null;
   /** Whether a byte may end in the digit in which the next one begins. */
   sharesDigits: boolean;

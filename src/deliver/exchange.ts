@@ -50,7 +50,7 @@ export const exchange = (
   });
 
 const NO_STALLS = { stalledMs: 0 };
-/** What stalls add to a deadline at most. */
+/** Stalls extend a deadline by at most this. */
 const ADDED_MS_MAX = 60_000;
 
 interface ExchangeOptions {
@@ -83,7 +83,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   #wait = (ms: number) => setTimeout(() => this.#checkDeadline(), ms);
 
-  /** After a stall, what the endpoint has sent meanwhile is read before this is called again. */
+  /** After a stall, bytes that the endpoint has sent meanwhile are read before this is called again. */
   #checkDeadline() {
     const { timeoutMs, stalls } = this.#options;
     const addedMs = Math.min(stalls.stalledMs - this.#stalledBefore, ADDED_MS_MAX);

@@ -39,7 +39,7 @@ export function hideInText(text: string, secrets: SecretIndex): string {
 
 interface Piece {
   bytes: Buffer;
-  /** Bytes at its beginning that are wanted. What is hidden and begins in them is hidden to its end. */
+  /** Bytes at its beginning that are kept. A value that begins in them is hidden to its end. */
   kept: number;
 }
 

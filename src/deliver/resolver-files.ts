@@ -41,7 +41,7 @@ export function parseSearchRules(text: string): SearchRules {
   return rules;
 }
 
-/** The full names that a name may stand for, in the order in which they are tried. One that ends in a dot is full. */
+/** The full names that a name may stand for, in the order in which they are tried. A name that ends in a dot is full. */
 export function completeName(name: string, { domains, ndots }: SearchRules): string[] {
   if (name.endsWith('.')) return [name.slice(0, -1)];
   const completed = domains.map((domain) => `${name}.${domain}`);

@@ -17,9 +17,9 @@ const GOLDEN_RATIO = 0x9e37_79b1;
 /** Texts of one length, in a hash table. */
 interface Table {
   length: number;
-  /** Where a text begins in the bytes of all, plus one; 0: free. The size is a power of two. */
+  /** Index of a text in the bytes of all, plus one; 0: free. The size is a power of two. */
   slots: Int32Array;
-  /** Bits that a hash is shifted by to give a slot. */
+  /** Bits that a hash is shifted by to get a slot. */
   shift: number;
   isWord: boolean;
   power: number;
@@ -52,12 +52,12 @@ export class SecretIndex {
     return Math.min(...this.#tables.map(({ length }) => length));
   }
 
-  /** About what it takes in memory. */
+  /** Approximate size in memory, in bytes. */
   get byteSize(): number {
     return this.#tables.reduce((sum, { slots }) => sum + slots.byteLength, this.#text.length);
   }
 
-  /** @param onFound gets where something to hide begins and ends in the view */
+  /** @param onFound called with the start and the end, exclusive, of each match in the view */
   find({ bytes }: View, onFound: (from: number, to: number) => void): void {
     const hashes = hashPrefixes(bytes);
     for (const table of this.#tables) findOne(this.#text, table, bytes, hashes, onFound);
@@ -94,7 +94,7 @@ function findOne(
 }
 
 /**
- * What must be hidden of a header's value: the value; parts of it that are long enough to be found in no text by chance; the
+ * The parts of a header's value that must be hidden: the value; parts of it that are long enough to be found in no text by chance; the
  * token of `Bearer …` and other schemes; user name and password of `Basic …`, RFC 7617.
  */
 function secretsOf(value: string): string[] {

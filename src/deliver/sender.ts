@@ -108,7 +108,7 @@ export class Sender {
     return this.#gate ? this.#gate.pass(delivery.endpointId, attempt) : attempt();
   }
 
-  /** Its time starts here: whatever it had to wait for before is no fault of the endpoint. */
+  /** The time of the attempt starts here: earlier waits are not the endpoint's fault. */
   async #attempt(delivery: OutgoingDelivery, isLast: boolean): Promise<SendResult> {
     const startedAt = new Date();
     const started = performance.now();

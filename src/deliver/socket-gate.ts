@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 
 /** With so many descriptors, all attempts that a process may have under way have one each. */
 const PLENTY = 8_192;
-/** Of few descriptors, deliveries get half: the rest is for the database, callers and files. */
+/** Of few descriptors, deliveries get half: the others are for the database, callers and files. */
 const SHARE = 0.5;
 /** One endpoint gets an eighth of them, so that endpoints that stall leave some to others. */
 const ENDPOINT_SHARE = 0.125;

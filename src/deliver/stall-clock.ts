@@ -1,9 +1,9 @@
-/** How often the event loop is looked at. */
+/** How often the event loop is checked. */
 const TICK_MS = 100;
 /** A tick that is late by less is usual. */
 const LATE_MS_MIN = 20;
 
-/** Tells for how long this process did nothing: its event loop was blocked, or the machine was suspended. */
+/** Measures for how long this process did nothing: its event loop was blocked, or the machine was suspended. */
 export class StallClock {
   readonly #timer: NodeJS.Timeout;
   #tickedAt = performance.now();

@@ -54,7 +54,7 @@ export function isSurelyExact(text: string, start: number, end: number): boolean
 
 function isExactDecimal(written: string): boolean {
   const value = Number(written);
-  // It is no number, which the parser will say.
+  // It is not a number: the parser reports that.
   if (Number.isNaN(value)) return true;
   const shortest = String(value);
   return shortest === written || (Number.isFinite(value) && normalizeDecimal(written) === normalizeDecimal(shortest));

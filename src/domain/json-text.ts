@@ -9,7 +9,7 @@ export const OUTER_LEVELS = 6;
 /** Long numbers whose exactness is looked at; a text with more is taken for inexact. */
 const LONG_NUMBERS_MAX = 10_000;
 
-/** What a JSON text holds. */
+/** Measures of a JSON text. */
 export interface JsonMeasures {
   /** Values and keys of objects. Never less than there are. */
   values: number;
@@ -33,7 +33,7 @@ const COMMA = 0x2c;
 const COLON = 0x3a;
 
 /**
- * Measures a JSON text in one pass, without building its values. A text that is no JSON gets measures of some kind: the
+ * Measures a JSON text in one pass, without building its values. A text that is not JSON gets measures of some kind: the
  * parser refuses it.
  */
 export function measureJson(text: string): JsonMeasures {

@@ -8,7 +8,7 @@ export interface JsonSize {
   chars: number;
 }
 
-/** Measures a JSON value. What exceeds a limit is not measured to the end. */
+/** Measures a JSON value. Measuring ends as soon as a limit is exceeded. */
 export function measureJsonValue(value: unknown, max: JsonSize): JsonSize {
   const size: JsonSize = { values: 0, chars: 0 };
   const waiting: unknown[] = [value];

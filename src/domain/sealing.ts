@@ -97,7 +97,7 @@ export class Keyring {
   }
 
   /**
-   * Decrypts what {@link seal} returned, or what an earlier version stored.
+   * Decrypts a value that {@link seal} returned or an earlier version stored.
    *
    * @throws {UnknownKeyError}
    * @throws {UnreadableValueError} if the bytes were changed, or belong to another place
