@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { buildConnector } from 'undici';
 import { AttemptError } from './attempt-error.ts';
 import { RESPONSE_BYTES_MAX } from './response-limits.ts';
@@ -12,9 +13,24 @@ export const guardAnswers =
   (options, callback) =>
     connect(options, (...[error, socket]) => {
       if (socket) guard(socket);
+      if (socket instanceof TLSSocket) keepAlert(socket);
       // biome-ignore lint/suspicious/noExplicitAny: either of the two, as it came
       (callback as any)(error, socket);
     });
+
+/**
+ * A server of TLS 1.3 that refuses a client certificate, or gets none, says so in an alert when the handshake is over for the
+ * client. Node reports the alert as an error and then ends the stream, and undici would report that end in its place.
+ */
+function keepAlert(socket: TLSSocket) {
+  let alert: Error | undefined;
+  socket.once('error', (error) => {
+    alert = error;
+  });
+  socket.once('end', () => {
+    if (alert) socket.destroy(alert);
+  });
+}
 
 /** A connection has one request at a time, so what is read after one was written is its answer. */
 function guard(socket: Socket) {

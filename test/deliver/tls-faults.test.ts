@@ -127,6 +127,11 @@ describe('a TLS handshake that fails', () => {
       { requestCert: true, ca: TEST_AUTHORITY, maxVersion: 'TLSv1.2' },
       /handshake failure/,
     ],
+    [
+      'a server of TLS 1.3 wants a client certificate',
+      { requestCert: true, ca: TEST_AUTHORITY, minVersion: 'TLSv1.3' },
+      /certificate required/,
+    ],
   ])('because %s is recorded as TLS, with the reason in words', async (_, options, reason) => {
     const { port } = await listen({ cert: LOCALHOST_CERTIFICATE, key: LOCALHOST_KEY, ...options });
     const { error } = await sendTo(`https://127.0.0.1:${port}/`, TEST_AUTHORITY);
