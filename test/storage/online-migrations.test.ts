@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterEach, expect, it } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { migrateCompletely } from '../../src/storage/migrations/migrate-completely.ts';
@@ -60,7 +61,6 @@ it('an index that a backend is still building is waited for and not dropped', as
   const name = 'deliveries_environment_id_event_type_id_idx';
   const [{ oid } = {}] = await bed.database.query('select to_regclass($1)::oid as oid', [name]);
   await bed.database.query('update pg_index set indisvalid = false where indexrelid = $1', [oid]);
-  const { default: pg } = await import('pg');
   const builder = new pg.Client({ connectionString: bed.database.url, application_name: 'builder' });
   await builder.connect();
   cleanUps.push(() => builder.end());
@@ -73,4 +73,33 @@ it('an index that a backend is still building is waited for and not dropped', as
   await builder.query('commit');
   await completed;
   expect(await bed.database.query('select to_regclass($1)::oid as oid', [name])).toEqual([{ oid }]);
+});
+
+it('processes that start at the same time build an index one after the other', async () => {
+  const name = 'deliveries_environment_id_event_type_id_idx';
+  const schema = await describeSchema(bed.database.query);
+  await bed.database.query(`drop index ${name}`);
+  const other = new pg.Client({ connectionString: bed.database.url, application_name: 'other' });
+  await other.connect();
+  cleanUps.push(() => other.end());
+  await other.query('begin; lock table deliveries in share update exclusive mode');
+  const countBuilders = async () => {
+    const rows = await bed.database.query(
+      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+         and query like 'create index concurrently%'`,
+    );
+    return rows.length;
+  };
+  const first = complete();
+  await expect.poll(countBuilders, { timeout: 10_000 }).toBe(1);
+  const lines: string[] = [];
+  const spy = Object.assign(createLog('silent'), { info: (_: object, event: string) => void lines.push(event) });
+  const second = migrateCompletely(bed.database.url, { log: spy });
+  // If both built, each would wait for the other: for the lock of the table, and for the end of all snapshots.
+  const isDecided = async () => lines.includes('migrations.busy_elsewhere') || (await countBuilders()) > 1;
+  await expect.poll(isDecided, { timeout: 10_000 }).toBe(true);
+  await other.query('commit');
+  await Promise.all([first, second]);
+  expect(await describeSchema(bed.database.query)).toEqual(schema);
+  expect(lines).toContain('migrations.busy_elsewhere');
 });

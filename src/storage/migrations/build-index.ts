@@ -35,6 +35,10 @@ export async function buildIndex(step: IndexStep, { client, pool, log }: StepCon
   try {
     // Waits for transactions that began earlier, however long they last: nothing waits behind it meanwhile.
     await client.query(`create index concurrently if not exists ${step.name} on ${step.table} ${step.definition}`);
+  } catch (error) {
+    // Somebody else changes the table, for example with a CREATE INDEX CONCURRENTLY of an operator. What is left is dropped later.
+    if (isLockError(error)) return 'busy';
+    throw error;
   } finally {
     clearInterval(timer);
   }

@@ -4,8 +4,6 @@ import type { StepContext, StepResult } from './build-index.ts';
 import { isLockError, limitLockWaits } from './lock-waiting.ts';
 import type { FillStep } from './online-steps.ts';
 
-/** Lets one process fill rows at a time. */
-const FILL_LOCK = 7_678_467_677;
 /** Rows of a transaction: their locks are held for some 50 ms. */
 const BATCH_ROWS = 1_000;
 /** Rests between batches are as long as the batch took, within these bounds. */
@@ -49,13 +47,12 @@ export async function fillRows(step: FillStep, context: StepContext): Promise<St
   return 'done';
 }
 
-/** @returns null if another process is filling rows, or holds a lock that this needs */
+/** @returns null if somebody else holds a lock that this needs */
 async function fillBatch(client: Client, step: FillStep, beforeId: string): Promise<Batch | null> {
   await client.query('begin');
   try {
     await limitLockWaits(client);
-    const { rows: locks } = await client.query('select pg_try_advisory_xact_lock($1) as "hasLock"', [FILL_LOCK]);
-    const { rows } = locks[0].hasLock ? await client.query(fillSql(step), [beforeId, BATCH_ROWS]) : { rows: [null] };
+    const { rows } = await client.query(fillSql(step), [beforeId, BATCH_ROWS]);
     await client.query('commit');
     return rows[0];
   } catch (error) {

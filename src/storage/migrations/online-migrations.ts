@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Pool } from 'pg';
+import type { Client, Pool } from 'pg';
 import type { Log } from '../../log.ts';
 import { PollLoop } from '../../poll-loop.ts';
 import { buildIndex, type StepContext } from './build-index.ts';
@@ -11,6 +11,11 @@ import { ONLINE_STEPS, type OnlineStep } from './online-steps.ts';
 const CHECK_INTERVAL_MS = 60_000;
 /** How often it looks while another process is working on a step. */
 const BUSY_INTERVAL_MS = 2_000;
+/**
+ * Key of the advisory lock of steps. Its holder's session keeps it, because CREATE INDEX CONCURRENTLY cannot run in a
+ * transaction. Two of those on one table would wait for each other: one for the lock, the other for the snapshot.
+ */
+const STEPS_LOCK = 7_678_467_677;
 
 export interface OnlineMigrationsOptions {
   pool: Pool;
@@ -73,6 +78,7 @@ async function doSteps(steps: OnlineStep[], { pool, databaseUrl, log }: OnlineMi
   const abort = () => client.connection.stream.destroy();
   signal.addEventListener('abort', abort);
   try {
+    if (!(await tryLock(client))) return 'busy';
     for (const step of steps) {
       signal.throwIfAborted();
       const context: StepContext = { client, pool, log, signal };
@@ -82,8 +88,16 @@ async function doSteps(steps: OnlineStep[], { pool, databaseUrl, log }: OnlineMi
     return 'done';
   } finally {
     signal.removeEventListener('abort', abort);
+    // A pooler would keep the session.
+    await client.query('select pg_advisory_unlock_all()').catch(() => {});
     await client.end().catch(() => {});
   }
+}
+
+/** @returns false if another process is doing steps */
+async function tryLock(client: Client): Promise<boolean> {
+  const { rows } = await client.query('select pg_try_advisory_lock($1) as "hasLock"', [STEPS_LOCK]);
+  return rows[0].hasLock;
 }
 
 /** Costs a look into the catalog and into one index a step. */
