@@ -64,7 +64,9 @@ export class Retention {
       const publishedBefore = new Date(Date.now() - retentionDays * DAY_MS);
       await this.#repeat(() => deleteOldChanges(pool, 'delivery_changes', unchangedSince));
       await this.#repeat(() => deleteOldChanges(pool, 'publications', unchangedSince));
-      await this.#repeat(() => deleteOldChanges(pool, 'endpoint_changes', publishedBefore));
+      // Not before cursors that lead to them are too old, however short events are kept.
+      const endedBefore = new Date(Math.min(publishedBefore.getTime(), unchangedSince.getTime()));
+      await this.#repeat(() => deleteOldChanges(pool, 'endpoint_changes', endedBefore));
       await this.#repeat(() => deleteOldStats(pool, MINUTE_SECONDS, new Date(Date.now() - MINUTES_KEPT_MS)));
       await this.#repeat(() => deleteOldStats(pool, HOUR_SECONDS, publishedBefore));
       await this.#deleteEvents({ publishedBefore, unchangedSince });

@@ -25,7 +25,7 @@ const REPAIR_MAX = 500;
 
 /**
  * Reads a batch of the deliveries that wait in the shared lane and were not changed lately, environment by environment.
- * Deliveries that are held, scheduled or in another lane are not walked over.
+ * Deliveries that are held or scheduled are not walked over.
  *
  * @returns them, and where to continue. `null`: there are no more
  */
@@ -41,7 +41,9 @@ export async function findQueued(
         not d.in_lane and not d.updated_at between now() - $4 * interval '1 second' and now() + $4 * interval '1 second' as "isQueued"
       from environments e cross join lateral (
         select id, plan, in_lane, updated_at from deliveries
-        where environment_id = e.id and status = 'PENDING' and (e.id <> $1 or id > $2) order by id limit $3) d
+        where environment_id = e.id and status = 'PENDING'
+          and id > case when e.id = $1 then $2::uuid else '${FIRST_QUEUED.deliveryId}' end
+        order by id limit $3) d
       where e.id >= $1 order by e.id, d.id limit $3`,
     values: [after.environmentId, after.deliveryId, max, SETTLED_SECONDS],
   });
