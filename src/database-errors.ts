@@ -1,8 +1,9 @@
 /**
  * SQLSTATEs of a database that cannot work now: class 08 (connection exception), 53 (insufficient resources), 57P01 to
- * 57P05 (shut down, crashed, starting up, dropped, idle session ended). 25006: after a failover, the server only reads.
+ * 57P05 (shut down, crashed, starting up, dropped, idle session ended). 25P03: this process stood still in a transaction,
+ * and its session was ended. 25006: after a failover, the server only reads.
  */
-const UNAVAILABLE_SQLSTATE = /^(08...|53...|57P0[1-5]|25006)$/;
+const UNAVAILABLE_SQLSTATE = /^(08...|53...|57P0[1-5]|25P03|25006)$/;
 /** Codes of Node for a server that cannot be reached, or a connection that broke. ENOENT: its Unix socket is missing. */
 const UNAVAILABLE_SOCKET =
   /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|EHOST(UNREACH|DOWN)|ENET(UNREACH|DOWN|RESET)|EADDRNOTAVAIL|ENOTFOUND|EAI_AGAIN|ENOENT|EMFILE|ENFILE)$/;

@@ -12,6 +12,11 @@ import { withWholeRows } from './whole-rows.ts';
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A statement that takes longer is ended, so that none can hold a connection for good. */
 const STATEMENT_TIMEOUT_MS = 30_000;
+/**
+ * A transaction whose process does nothing for so long is rolled back: the process stands still, and others wait for its
+ * locks. Posthorn does not wait for anything within a transaction.
+ */
+const IDLE_TRANSACTION_TIMEOUT_MS = 30_000;
 /** A connection that brings no answer for so much longer is given up: it went silent without being closed. */
 const ANSWER_GRACE_MS = 5_000;
 
@@ -97,7 +102,13 @@ export function openPool(
   }: PoolOptions = {},
 ): pg.Pool {
   const config = {
-    ...describeSession(databaseUrl, { isPooled, settings: walksIndexes ? INDEXES_ONLY : EXACT_INDEXES }),
+    ...describeSession(databaseUrl, {
+      isPooled,
+      settings: {
+        ...(walksIndexes ? INDEXES_ONLY : EXACT_INDEXES),
+        idle_in_transaction_session_timeout: String(IDLE_TRANSACTION_TIMEOUT_MS),
+      },
+    }),
     max,
     query_timeout: statementTimeoutMs + ANSWER_GRACE_MS,
     application_name: 'posthorn',

@@ -26,10 +26,10 @@ export const inTransaction = <T>(pool: Pool, work: (client: PoolClient) => Promi
   );
 
 /**
- * Classes 08 (connection exception), 53 (insufficient resources) and 57 (operator intervention, time-outs too), and
- * 55P03 (lock not available). Without an SQLSTATE, it is a fault of the socket.
+ * Classes 08 (connection exception), 53 (insufficient resources) and 57 (operator intervention, time-outs too),
+ * 25P03 (the transaction was idle for too long) and 55P03 (lock not available). Without an SQLSTATE, it is a fault of the socket.
  */
-const CODE_OF_ALL = /^(08|53|57|55P03)/;
+const CODE_OF_ALL = /^(08|53|57|25P03|55P03)/;
 /** With a digit, which sets it apart from codes of the system such as EPIPE. */
 const SQLSTATE = /^(?=.*\d)[0-9A-Z]{5}$/;
 
