@@ -5,6 +5,7 @@ import { StartupError } from './errors.ts';
 import { createLog, type Log } from './log.ts';
 import { DeliveryQueue } from './queue/delivery-queue.ts';
 import { checkDatabase } from './storage/check-database.ts';
+import { describeStartFailure } from './storage/connect-failure.ts';
 import { openPool } from './storage/database.ts';
 import { migrateCompletely } from './storage/migrations/migrate-completely.ts';
 import { nameInSchema, schemaOf } from './storage/session-settings.ts';
@@ -38,6 +39,8 @@ export async function migrateDatabase(config: Config, log: Log, signal?: AbortSi
       await createQueue(directUrl, log);
       await migrateCompletely(directUrl, options);
     }, options);
+  } catch (error) {
+    throw describeStartFailure(error);
   } finally {
     for (const stop of stops.reverse()) await stop();
   }

@@ -2,16 +2,21 @@ import { readCommandLine } from './cli/command.ts';
 import { exitOnFailure } from './cli/failure.ts';
 import { catchStopSignals } from './cli/stop-signals.ts';
 import { type Config, readProcessConfig } from './config.ts';
+import { isDatabaseUnavailable } from './database-errors.ts';
 import { StartupError } from './errors.ts';
 import { createLog } from './log.ts';
 import { checkDatabase } from './storage/check-database.ts';
+import { describeStartFailure } from './storage/connect-failure.ts';
 import type { DataDir } from './storage/data-dir.ts';
 import { openDatabase } from './storage/database.ts';
 import { migrate } from './storage/migrations/migrate.ts';
+import { requireMigrations } from './storage/migrations/require-migrations.ts';
 import { type SealingProgress, sealAnew } from './storage/seal-anew.ts';
 import { makeKeyring, openStore, type Store } from './storage/store.ts';
+import { isDatabaseAway, waitForDatabase } from './storage/wait-for-database.ts';
 
-const INTERRUPTED = 'Interrupted. Run it again to continue: what is done stays done.';
+const CONTINUE = 'Run it again to continue: what is done stays done.';
+const INTERRUPTED = `Interrupted. ${CONTINUE}`;
 const format = new Intl.NumberFormat('en').format;
 
 /**
@@ -24,20 +29,44 @@ const format = new Intl.NumberFormat('en').format;
 export async function rotateEncryptionKey(config: Config, say: (line: string) => void, signal?: AbortSignal) {
   const stops: (() => Promise<unknown>)[] = [];
   try {
-    const store = await openStore(config, stops, createLog('silent'));
-    const { databaseUrl } = store;
-    const { directDatabaseUrl } = config;
-    await checkDatabase({ databaseUrl, directDatabaseUrl }, createLog('silent'));
-    await migrate(directDatabaseUrl ?? databaseUrl, { log: createLog('silent'), signal });
+    const opened = await openStore(config, stops, createLog('silent'), signal);
+    const store = { ...opened, databaseUrl: await prepareDatabase(config, opened, { say, signal }) };
     const ownKeys = config.encryptionKey === null ? store.dataDir : null;
     await ownKeys?.startRotation();
     const { sealed, unreadable } = await sealAll(config, store, { say, signal });
     if (unreadable.length > 0) throw new StartupError(describeUnreadable(unreadable));
     await ownKeys?.finishRotation();
     say(`Done: ${format(sealed)} values were encrypted again with the current key. ${describeOldKey(ownKeys)}`);
+  } catch (error) {
+    throw describeFailure(error);
   } finally {
     for (const stop of stops.reverse()) await stop();
   }
+}
+
+/** As a start does. @returns the URL to use */
+async function prepareDatabase(config: Config, { databaseUrl }: Store, { say, signal }: Running): Promise<string> {
+  const { directDatabaseUrl, databaseWaitMs, migrates } = config;
+  const log = createLog('silent');
+  const waiting = { log, signal, databaseWaitMs };
+  let hasTold = false;
+  const tellToWait = (error: unknown): never => {
+    if (!hasTold && databaseWaitMs > 0 && isDatabaseAway(error)) say('Waiting for the database.');
+    hasTold = true;
+    throw error;
+  };
+  const whenReachable = <T>(work: () => Promise<T>) => waitForDatabase(() => work().catch(tellToWait), waiting);
+  const urls = await whenReachable(() => checkDatabase({ databaseUrl, directDatabaseUrl }, log));
+  const directUrl = urls.directDatabaseUrl ?? urls.databaseUrl;
+  if (migrates) await whenReachable(() => migrate(directUrl, waiting));
+  else await whenReachable(() => requireMigrations(directUrl, waiting));
+  return urls.databaseUrl;
+}
+
+/** In one line, if the database is to blame. */
+function describeFailure(error: unknown): unknown {
+  if (error instanceof StartupError || !isDatabaseUnavailable(error)) return describeStartFailure(error);
+  return new StartupError(`The database went away (${(error as Error).message}). ${CONTINUE}`, { cause: error });
 }
 
 const describeOldKey = (dataDir: DataDir | null) =>

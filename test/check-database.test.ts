@@ -177,11 +177,14 @@ describe('With exactly the documented privileges,', () => {
   });
 });
 
+/** Ignores what other poolers refuse. */
+const LENIENT = ['ignore_startup_parameters = extra_float_digits, options, statement_timeout'];
+
 const obstacle = await findPoolerObstacle();
 
 describe.skipIf(obstacle !== null)(`Behind PgBouncer in transaction mode${obstacle ? ` (${obstacle})` : ''},`, () => {
   let database: TestDatabase;
-  const poolers: Record<'strict' | 'lenient', Pooler> = {} as never;
+  let pooler: Pooler;
   const bed = new TestBed({});
   const { follow } = useFollowing(bed);
 
@@ -189,35 +192,43 @@ describe.skipIf(obstacle !== null)(`Behind PgBouncer in transaction mode${obstac
     database = await createTestDatabase({
       settings: { timezone: "'America/Los_Angeles'", datestyle: "'SQL, DMY'" },
     });
-    poolers.strict = await startPooler(database.url);
-    poolers.lenient = await startPooler(database.url, [
-      'ignore_startup_parameters = extra_float_digits, options, statement_timeout',
-    ]);
+    pooler = await startPooler(database.url);
   });
   afterAll(async () => {
-    for (const pooler of Object.values(poolers)) await pooler.stop();
+    await pooler.stop();
     await database.drop();
   });
 
   it.each(['strict', 'lenient'] as const)(
-    'a start without a direct URL is refused in one line, whether the pooler is %s about settings',
+    'a start without a direct URL is refused in one line, and the next one with it works at once, if the pooler is %s about settings',
     async (kind) => {
-      const { message } = await refusalOf(new TestBed({ databaseUrl: poolers[kind].url }).startProcess());
+      const empty = await createTestDatabase({ isEmpty: true });
+      const settings = kind === 'strict' ? [] : LENIENT;
+      const pooler = await startPooler(empty.url, settings);
+      const { message } = await refusalOf(new TestBed({ databaseUrl: pooler.url }).startProcess());
       expect(message).toMatch(/^DATABASE_URL leads to a pooler .*Set POSTHORN_DIRECT_DATABASE_URL/);
-      // Nothing stays locked for the next start.
-      expect(await database.query("select 1 from pg_locks where locktype = 'advisory'")).toEqual([]);
+      const locks = await empty.query(
+        `select 1 from pg_locks where locktype = 'advisory'
+           and database = (select oid from pg_database where datname = current_database())`,
+      );
+      expect(locks).toEqual([]);
+      const next = new TestBed({ databaseUrl: pooler.url, directDatabaseUrl: empty.url });
+      await (await next.startProcess()).stop();
+      expect(await empty.query('select 1 from _prisma_migrations where finished_at is null')).toEqual([]);
+      await pooler.stop();
+      await empty.drop();
     },
   );
 
   it('a direct URL that leads to the pooler too, or to another database, is refused', async () => {
-    const both = await refusalOf(check(poolers.strict.url, poolers.strict.url));
+    const both = await refusalOf(check(pooler.url, pooler.url));
     expect(both.message).toMatch(/^POSTHORN_DIRECT_DATABASE_URL leads to a pooler/);
-    const other = await refusalOf(check(poolers.strict.url, inject('templateUrl')));
+    const other = await refusalOf(check(pooler.url, inject('templateUrl')));
     expect(other.message).toMatch(/lead to different databases/);
   });
 
   it('Posthorn does all work with a direct URL, in a database with another zone and other dates', async () => {
-    bed.posthorn = await bed.startProcess({ databaseUrl: poolers.strict.url, directDatabaseUrl: database.url });
+    bed.posthorn = await bed.startProcess({ databaseUrl: pooler.url, directDatabaseUrl: database.url });
     await doMainJob({ bed, receiver, follow });
     await bed.posthorn.stop();
   });

@@ -1,11 +1,15 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { readConfig } from '../src/config.ts';
 import { type EncryptedPlace, Keyring } from '../src/domain/sealing.ts';
+import { rotateEncryptionKey } from '../src/rotate-encryption-key.ts';
+import { findFreePort } from '../src/storage/embedded-postgres.ts';
 import { sealAnew } from '../src/storage/seal-anew.ts';
 import { SEALED_COLUMNS } from '../src/storage/sealed-columns.ts';
 import { issueCertificate } from './support/certificates.ts';
@@ -198,27 +202,27 @@ describe('the way from one key to the next', () => {
   }, 90_000);
 });
 
-describe('sealing anew', () => {
-  /** A database with so many secrets of one endpoint. */
-  async function createSecrets(count: number, seal: (text: string) => Buffer) {
-    const database = await createDatabase();
-    const pool = new pg.Pool({ connectionString: database.url, max: 2, application_name: 'test' });
-    cleanUps.push(() => pool.end());
-    await pool.query(`insert into organizations (id, name) values (gen_random_uuid(), 'x')`);
-    await pool.query(`insert into environments (id, organization_id, name)
-      select gen_random_uuid(), id, 'x' from organizations where name = 'x'`);
-    await pool.query(`insert into endpoints
-      (id, organization_id, environment_id, name, url, method, status, header_names, max_retries, delays_seconds, jitter, timeout_ms)
-      select gen_random_uuid(), organization_id, id, 'x', 'http://x/', 'POST', 'ACTIVE', '{}', 0, '{1}', 0, 100
-      from environments where name = 'x'`);
-    await pool.query(
-      `insert into endpoint_secrets (id, endpoint_id, sealed)
-       select gen_random_uuid(), e.id, s.sealed from endpoints e, unnest($1::bytea[]) as s (sealed)`,
-      [Array.from({ length: count }, (_, index) => seal(`secret ${index}`))],
-    );
-    return { database, pool };
-  }
+/** A database with so many secrets of one endpoint. */
+async function createSecrets(count: number, seal: (text: string) => Buffer) {
+  const database = await createDatabase();
+  const pool = new pg.Pool({ connectionString: database.url, max: 2, application_name: 'test' });
+  cleanUps.push(() => pool.end());
+  await pool.query(`insert into organizations (id, name) values (gen_random_uuid(), 'x')`);
+  await pool.query(`insert into environments (id, organization_id, name)
+    select gen_random_uuid(), id, 'x' from organizations where name = 'x'`);
+  await pool.query(`insert into endpoints
+    (id, organization_id, environment_id, name, url, method, status, header_names, max_retries, delays_seconds, jitter, timeout_ms)
+    select gen_random_uuid(), organization_id, id, 'x', 'http://x/', 'POST', 'ACTIVE', '{}', 0, '{1}', 0, 100
+    from environments where name = 'x'`);
+  await pool.query(
+    `insert into endpoint_secrets (id, endpoint_id, sealed)
+     select gen_random_uuid(), e.id, s.sealed from endpoints e, unnest($1::bytea[]) as s (sealed)`,
+    [Array.from({ length: count }, (_, index) => seal(`secret ${index}`))],
+  );
+  return { database, pool };
+}
 
+describe('sealing anew', () => {
   const fromAToB = new Keyring(KEY_B, [KEY_A]);
 
   it('that is cut off after a batch goes on from there', async () => {
@@ -314,6 +318,57 @@ describe('an encrypted value that somebody moves to another endpoint', () => {
     await vi.waitFor(async () => expect(await read()).toEqual({ status: 'DELIVERED' }), TAKEOVER);
     expect(receiver.to('/attacker')[0]?.headers['x-key']).toBe('own');
   }, 90_000);
+});
+
+describe('the command', () => {
+  const say = (lines: string[]) => (line: string) => void lines.push(line);
+  const configOf = (url: string, waitMs = 0) =>
+    readConfig({ POSTHORN_ROLE: 'worker', DATABASE_URL: url, POSTHORN_DATABASE_WAIT_MS: `${waitMs}`, ...FROM_A_TO_B });
+
+  it('works in sessions like those of a process, whatever limits the database sets', async () => {
+    const { database, pool } = await createSecrets(1, (text) => sealWithoutPlace(text, KEY_A));
+    const name = new URL(database.url).pathname.slice(1);
+    await database.query(`alter database ${name} set transaction_timeout = '500ms'`);
+    await database.query(`alter database ${name} set statement_timeout = '1ms'`);
+    const client = await pool.connect();
+    cleanUps.push(async () => client.release());
+    await client.query('begin; select from endpoint_secrets for update');
+    const lines: string[] = [];
+    const rotated = rotateEncryptionKey(configOf(database.url), say(lines));
+    const waitsForLong = async () => {
+      const rows = await database.query(
+        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+           and clock_timestamp() - query_start > interval '700 ms'`,
+      );
+      return rows.length;
+    };
+    await Promise.race([rotated, expect.poll(waitsForLong, { timeout: 20_000 }).toBe(1)]);
+    await client.query('commit');
+    await rotated;
+    expect(lines.at(-1)).toMatch(/^Done: 1 values/);
+  }, 30_000);
+
+  it('waits for the database as a start does, and says in one line if it stays away', async () => {
+    const database = await createDatabase();
+    const target = new URL(database.url);
+    const port = await findFreePort();
+    const url = Object.assign(new URL(database.url), { port: String(port) }).href;
+    const lines: string[] = [];
+    await expect(rotateEncryptionKey(configOf(url), say(lines))).rejects.toThrow(
+      /^Postgres at DATABASE_URL can't be reached \([^\n]*POSTHORN_DATABASE_WAIT_MS[^\n]*$/,
+    );
+    expect(lines).toEqual([]);
+    const rotated = rotateEncryptionKey(configOf(url, 60_000), say(lines));
+    await expect.poll(() => lines).toEqual(['Waiting for the database.']);
+    const server = createServer((socket) => {
+      const onward = connect(Number(target.port), target.hostname);
+      socket.pipe(onward).pipe(socket);
+      for (const end of [socket, onward]) end.on('error', () => {});
+    }).listen(port, '127.0.0.1');
+    cleanUps.push(async () => server.close());
+    await rotated;
+    expect(lines.at(-1)).toMatch(/^Done: 0 values/);
+  }, 30_000);
 });
 
 describe('the embedded default', () => {

@@ -103,7 +103,8 @@ async function withLink<T>(link: Link, work: (client: pg.Client, marker: string)
 function openClient({ url, isPooled }: Link, settings: Record<string, string>): pg.Client {
   const Client = isPooled ? PooledClient : pg.Client;
   const client = new Client({
-    ...describeSession(url, { isPooled, settings }),
+    // A limit of the role is for its statements: those of the check have a time of their own.
+    ...describeSession(url, { isPooled, settings: { statement_timeout: '0', ...settings } }),
     application_name: 'posthorn-check',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: ANSWER_TIMEOUT_MS,

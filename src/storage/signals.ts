@@ -103,7 +103,9 @@ export class Signals {
   async #connect(waitMs = RECONNECT_MS_MIN): Promise<void> {
     const client = new pg.Client({
       // A notification that a crash loses wakes nobody up later than a poll does.
-      ...describeSession(this.#options.databaseUrl, { settings: { synchronous_commit: 'off' } }),
+      ...describeSession(this.#options.databaseUrl, {
+        settings: { synchronous_commit: 'off', statement_timeout: '0' },
+      }),
       application_name: 'posthorn-signals',
       pipeline: true,
       keepAlive: true,

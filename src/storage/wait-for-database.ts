@@ -30,7 +30,7 @@ export async function waitForDatabase<T>(
       return await orAborted(work(), signal);
     } catch (error) {
       signal?.throwIfAborted();
-      if (!isAway(error)) throw error;
+      if (!isDatabaseAway(error)) throw error;
       const waitedMs = Math.round(performance.now() - startedAt);
       const { message } = describeStartFailure(error) as Error;
       if (waitedMs + retryInMs > databaseWaitMs) {
@@ -57,5 +57,5 @@ async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): 
 }
 
 /** Whether work failed because Postgres can't be reached at the moment. A refusal may be caused by a similar error. */
-const isAway = (error: unknown): boolean =>
+export const isDatabaseAway = (error: unknown): boolean =>
   error instanceof StartupError ? error instanceof DatabaseUnavailableError : isDatabaseUnavailable(error);
