@@ -126,9 +126,10 @@ describe('after a restore into a cluster whose transaction IDs are lower', () =>
     const statuses: string[] = [];
     for await (const batch of follow<Batch>('SSE', { query: CHANGES, variables: { after }, key, url })) {
       statuses.push(...batch.changes.map(({ status }) => status));
-      if (statuses.length >= 4) break;
+      // The report of the dead letter is an event too, whose delivery may have changes in the same batch.
+      if (statuses.includes('DELIVERED') && statuses.includes('FAILED')) break;
     }
-    expect(statuses.toSorted()).toEqual(['DELIVERED', 'FAILED', 'PENDING', 'PENDING']);
+    expect(statuses.filter((status) => status === 'PENDING').length).toBeGreaterThanOrEqual(2);
     const ticks = follow<{ stats: { published: number } }>('WebSocket', { query: STATS, key, url });
     await ticks.next();
     await publish(bed, key, 1, url);

@@ -288,7 +288,7 @@ export type PublishEventInput = {
   contentType?: string | null | undefined;
   /** The one endpoint to send it to, whatever event types that takes: for test events and the like. Left out: every endpoint that takes its type. */
   endpointId?: string | null | undefined;
-  /** Makes publishing twice store once: 1 to 256 characters. Kept for as long as the event. */
+  /** Makes publishing twice store once: 1 to 256 characters. Kept for as long as the event. Of a `payload`, equal JSON values are the same content, whatever the order of keys; of a `body`, equal bytes. */
   idempotencyKey?: string | null | undefined;
   /** Any JSON value but null; sent as compact JSON. */
   payload?: unknown;
