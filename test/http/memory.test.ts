@@ -202,7 +202,7 @@ describe('what connections keep', () => {
   }
 
   it('of large requests that subscribe over SSE is nothing: they are refused', async () => {
-    for (const response of await openStreams(60, MIB)) {
+    for (const response of await openStreams(20, MIB)) {
       expect(await response.text()).toContain('COST_LIMIT_EXCEEDED');
     }
     await expectLevel();
