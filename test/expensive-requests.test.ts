@@ -2,6 +2,7 @@ import { type GraphQLObjectType, getNamedType, isLeafType, isObjectType } from '
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { schema } from '../src/graphql/schema.ts';
 import { issueCertificate } from './support/certificates.ts';
+import { expectNotBlocked } from './support/event-loop.ts';
 import { ROOT_KEY, useTestBed } from './support/posthorn.ts';
 import { askOver } from './support/transports.ts';
 import { WatchedProcess } from './support/watched-process.ts';
@@ -9,10 +10,6 @@ import { WatchedProcess } from './support/watched-process.ts';
 // The one test that looks at the clock: no request, however expensive, may block the event loop of a server. Requests are
 // generated from the schema, and sent to a process of its own that measures itself.
 
-/** The longest time that a request may block the event loop. */
-const BLOCKED_MS_MAX = 250;
-/** A busy machine stops a process for a while too: an attack is repeated before it counts. */
-const TRIES = 3;
 const ROWS = 100;
 const BODY_BYTES = 262_144;
 
@@ -73,17 +70,7 @@ async function seed() {
   );
 }
 
-/** Sends a request, and looks at what it did to the process. */
-async function attack(name: string, send: () => Promise<unknown>): Promise<void> {
-  let blockedMs = Number.POSITIVE_INFINITY;
-  for (let tries = 0; tries < TRIES && blockedMs > BLOCKED_MS_MAX; tries += 1) {
-    await server.measure();
-    const [, health] = await Promise.all([send(), fetch(`${url}/healthz`)]);
-    expect(health.status).toBe(200);
-    blockedMs = Math.min(blockedMs, (await server.measure()).blockedMs);
-  }
-  expect(blockedMs, `${name} blocks the event loop`).toBeLessThanOrEqual(BLOCKED_MS_MAX);
-}
+const attack = (name: string, send: () => Promise<unknown>) => expectNotBlocked({ server, url }, name, send);
 
 /** Lists of objects with large fields, directly and below other lists; `SEL` is what is selected of each. */
 const LISTS: [type: string, list: string, aliases: number][] = [

@@ -4,6 +4,13 @@ import { CostLimitError } from './cost-limit.ts';
 
 /** Bytes of texts and JSON values in an answer, or in one result of a subscription; and of what is read for it. */
 export const ANSWER_BYTES_MAX = 16_777_216;
+/** Fields of an operation that may fail. Each error takes long to make, and only a few are returned. */
+export const FAILED_FIELDS_MAX = 500;
+/**
+ * Fields that are resolved for an operation, if its complexity may not be more. The complexity is found before, and assumes
+ * a length of lists that are not connections.
+ */
+export const RESOLVED_FIELDS_MAX = 100_000;
 
 /** Begins what stands for a part in the values of an answer. No caller can know it. */
 const MARK = `#${randomUUID()}:`;
@@ -19,11 +26,19 @@ const JSON_MARK_END = `${MARK_END}"`;
 export class Answer {
   #bytes = 0;
   #readBytes = 0;
+  #failedFields = 0;
+  #resolvedFields = 0;
   readonly #parts: Buffer[] = [];
   /** Ends the execution at once. Values that are still to come have no effect on it any more. */
   onExceeded: ((error: CostLimitError) => void) | null = null;
   /** Why there will be no answer; `null` while it is within its limits. */
   exceeded: CostLimitError | null = null;
+  /** Fields that may be resolved. */
+  resolvedFieldsMax: number;
+
+  constructor(resolvedFieldsMax = RESOLVED_FIELDS_MAX) {
+    this.resolvedFieldsMax = resolvedFieldsMax;
+  }
 
   /** Bytes that may still be read for it. */
   get readBytesLeft(): number {
@@ -33,18 +48,30 @@ export class Answer {
   /** Counts bytes of a value that is about to be answered. @returns whether they are within the limit */
   add(bytes: number): boolean {
     this.#bytes += bytes;
-    return this.#bytes <= ANSWER_BYTES_MAX || this.#giveUp();
+    return this.#bytes <= ANSWER_BYTES_MAX || this.#giveUp('answer', ANSWER_BYTES_MAX);
   }
 
   /** Counts bytes that were read from the database. @returns whether they are within the limit */
   addRead(bytes: number): boolean {
     this.#readBytes += bytes;
-    return this.#readBytes <= ANSWER_BYTES_MAX || this.#giveUp();
+    return this.#readBytes <= ANSWER_BYTES_MAX || this.#giveUp('answer', ANSWER_BYTES_MAX);
   }
 
-  #giveUp(): false {
+  /** Counts a field that is about to be resolved. @returns whether it is within the limit */
+  addField(): boolean {
+    this.#resolvedFields += 1;
+    return this.#resolvedFields <= this.resolvedFieldsMax || this.#giveUp('resolvedFields', this.resolvedFieldsMax);
+  }
+
+  /** Counts a field that failed. @returns whether it is within the limit */
+  addFailedField(): boolean {
+    this.#failedFields += 1;
+    return this.#failedFields <= FAILED_FIELDS_MAX || this.#giveUp('failedFields', FAILED_FIELDS_MAX);
+  }
+
+  #giveUp(kind: 'answer' | 'resolvedFields' | 'failedFields', max: number): false {
     if (!this.exceeded) {
-      this.exceeded = new CostLimitError('answer', ANSWER_BYTES_MAX, ANSWER_BYTES_MAX);
+      this.exceeded = new CostLimitError(kind, max, max);
       this.onExceeded?.(this.exceeded);
     }
     return false;

@@ -12,12 +12,13 @@ import type { Scope } from '../generated/prisma/enums.ts';
 import type { Context } from './context.ts';
 import { CostLimitError } from './cost-limit.ts';
 import { COUNT_ANSWER_BYTES } from './count-answer-bytes.ts';
+import { COUNT_FIELDS } from './count-fields.ts';
 import { decodeNodeId } from './ids.ts';
 import { atMost, CURSOR_CHARS_MAX } from './input-limits.ts';
 import { REFUSE_LARGE_INPUTS } from './refuse-large-inputs.ts';
 
 /** A list that is no connection counts as so many. */
-const LIST_MULTIPLIER = 5;
+export const LIST_MULTIPLIER = 5;
 
 interface Types {
   Context: Context;
@@ -37,6 +38,7 @@ interface Types {
 /** Every type of the schema is defined with this. Errors come before Prisma, so that both see each field. */
 export const builder = new SchemaBuilder<Types>({
   plugins: [
+    COUNT_FIELDS,
     ErrorsPlugin,
     ScopeAuthPlugin,
     RelayPlugin,

@@ -31,12 +31,22 @@ export const ALIASES_MAX = 100;
 export const DIRECTIVES_MAX = 50;
 /** Fields of an operation that tell of the schema, counted in the same way: one costs as much as a thousand others. */
 export const INTROSPECTIONS_MAX = 2;
+/** Fields that an answer about the schema has, as far as the selection tells: the usual query for all of it has a third. */
+export const SCHEMA_FIELDS_MAX = 200_000;
+/** How many there are in a list about the schema, on average over what it is selected of. */
+const SCHEMA_LISTS = new Map(
+  Object.entries({ types: 160, fields: 3, args: 1, inputFields: 2, enumValues: 1, directives: 6, possibleTypes: 1 }),
+);
 /** Characters of a subscription, document and variables as JSON: it is kept for as long as it lasts. */
 export const SUBSCRIPTION_CHARS_MAX = 16_384;
 
 const EXCESSES = {
   answer: (_: number, max: number) =>
     `an answer of more than ${max} bytes. Ask for smaller pages, or select fewer large fields.`,
+  resolvedFields: (_: number, max: number) =>
+    `more than ${max} fields in its answer. Ask for smaller pages, or select fewer fields.`,
+  failedFields: (_: number, max: number) =>
+    `more than ${max} fields that fail. Omit fields that this API key may not read, and correct arguments.`,
   document: (asked: number, max: number) => `${asked} characters, where ${max} are allowed. Send values as variables.`,
   lines: (asked: number, max: number) => `${asked} lines or more, where ${max} are allowed. Send values as variables.`,
   name: (asked: number, max: number) => `a name or number of ${asked} characters, where ${max} are allowed.`,
@@ -50,6 +60,8 @@ const EXCESSES = {
   directives: (asked: number, max: number) => `${asked} directives, where ${max} are allowed. Leave some out.`,
   introspections: (asked: number, max: number) =>
     `${asked} times __schema or __type, where ${max} are allowed. Ask for the schema once.`,
+  schemaFields: (asked: number, max: number) =>
+    `about ${asked} fields of the schema, where ${max} are allowed. Select fewer below fields and types.`,
   subscription: (asked: number, max: number) =>
     `${asked} characters with its variables, where a subscription may have ${max}. Leave out what it does not need.`,
   subscriptionRequest: (asked: number, max: number) =>
@@ -80,6 +92,11 @@ export function parseWithinLimits(text: string | Source): DocumentNode {
   checkSelections(document);
   return document;
 }
+
+const introspecting = new WeakSet<DocumentNode>();
+
+/** Whether a document that was parsed within its limits asks for the schema. */
+export const isIntrospecting = (document: DocumentNode): boolean => introspecting.has(document);
 
 /** @throws {CostLimitError} */
 export function checkSubscriptionSize(document: DocumentNode, variables: unknown): void {
@@ -121,12 +138,25 @@ interface Measures {
   aliases: number;
   directives: number;
   introspections: number;
+  /** Fields in the answer, if all of them were of the schema. */
+  weight: number;
+  /** Fields of the schema in the answer. */
+  schemaFields: number;
 }
 
-const NOTHING: Measures = { depth: 0, fields: 0, aliases: 0, directives: 0, introspections: 0 };
+const NOTHING: Measures = {
+  depth: 0,
+  fields: 0,
+  aliases: 0,
+  directives: 0,
+  introspections: 0,
+  weight: 0,
+  schemaFields: 0,
+};
 
 /** Fragments count by themselves too: they are validated whether or not an operation spreads them. */
-function checkSelections({ definitions }: DocumentNode) {
+function checkSelections(document: DocumentNode) {
+  const { definitions } = document;
   const ruler = new Ruler(definitions.filter((definition) => definition.kind === Kind.FRAGMENT_DEFINITION));
   for (const definition of definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION && definition.kind !== Kind.FRAGMENT_DEFINITION) continue;
@@ -135,8 +165,12 @@ function checkSelections({ definitions }: DocumentNode) {
     if (measures.depth > DEPTH_MAX) throw new CostLimitError('depth', measures.depth, DEPTH_MAX);
     if (measures.fields > FIELDS_MAX) throw new CostLimitError('fields', measures.fields, FIELDS_MAX);
     if (measures.aliases > ALIASES_MAX) throw new CostLimitError('aliases', measures.aliases, ALIASES_MAX);
+    if (measures.introspections > 0) introspecting.add(document);
     if (measures.introspections > INTROSPECTIONS_MAX) {
       throw new CostLimitError('introspections', measures.introspections, INTROSPECTIONS_MAX);
+    }
+    if (measures.schemaFields > SCHEMA_FIELDS_MAX) {
+      throw new CostLimitError('schemaFields', measures.schemaFields, SCHEMA_FIELDS_MAX);
     }
     if (directives > DIRECTIVES_MAX) throw new CostLimitError('directives', directives, DIRECTIVES_MAX);
   }
@@ -159,6 +193,8 @@ class Ruler {
       sum.fields = add(sum.fields, inner.fields);
       sum.aliases = add(sum.aliases, inner.aliases);
       sum.introspections = add(sum.introspections, inner.introspections);
+      sum.weight = add(sum.weight, inner.weight);
+      sum.schemaFields = add(sum.schemaFields, inner.schemaFields);
       sum.directives = add(sum.directives, inner.directives + (selection.directives?.length ?? 0));
     }
     return sum;
@@ -168,12 +204,15 @@ class Ruler {
     if (selection.kind === Kind.FRAGMENT_SPREAD) return this.#measureFragment(selection.name.value);
     if (selection.kind === Kind.INLINE_FRAGMENT) return this.measure(selection.selectionSet);
     const inner = selection.selectionSet ? this.measure(selection.selectionSet) : NOTHING;
+    const isOfSchema = isIntrospection(selection.name.value);
     return {
-      depth: isIntrospection(selection.name.value) ? 1 : inner.depth + 1,
+      depth: isOfSchema ? 1 : inner.depth + 1,
       fields: add(inner.fields, 1),
       aliases: add(inner.aliases, selection.alias ? 1 : 0),
       directives: inner.directives,
-      introspections: add(inner.introspections, isIntrospection(selection.name.value) ? 1 : 0),
+      introspections: add(inner.introspections, isOfSchema ? 1 : 0),
+      weight: add(1, inner.weight * (SCHEMA_LISTS.get(selection.name.value) ?? 1)),
+      schemaFields: isOfSchema ? inner.weight : inner.schemaFields,
     };
   }
 

@@ -18,6 +18,8 @@ export const COUNT_ANSWER_BYTES = 'countAnswerBytes' as const;
 const COUNTED_TYPES = new Set(['String', 'JSON', 'URL']);
 /** A longer text is counted as it is written, with all that has to be escaped. */
 const SHORT_CHARS = 256;
+/** Bytes that an entry of a list counts at least: to resolve it costs as much as some text. */
+const ENTRY_BYTES_MIN = 128;
 const NO_LIMIT = { values: Number.POSITIVE_INFINITY, chars: Number.POSITIVE_INFINITY };
 
 /** Counts the bytes of every text and JSON value when it is resolved, whichever field it is of. */
@@ -48,7 +50,7 @@ function bytesOf(value: unknown): number {
     return value.length <= SHORT_CHARS ? value.length : Buffer.byteLength(JSON.stringify(value));
   }
   if (typeof value !== 'object' || value === null) return 0;
-  if (Array.isArray(value)) return value.reduce((sum, one) => sum + bytesOf(one), 0);
+  if (Array.isArray(value)) return value.reduce((sum, one) => sum + Math.max(ENTRY_BYTES_MIN, bytesOf(one)), 0);
   const { values, chars } = measureJsonValue(value, NO_LIMIT);
   return values * 4 + chars;
 }

@@ -14,6 +14,7 @@ import { atMost, CURSOR_CHARS_MAX, ENUM_ENTRIES_MAX } from './input-limits.ts';
 import { AFTER_DESCRIPTION, CURSOR_DESCRIPTION, readAfter } from './live-cursor.ts';
 import { requireFound } from './require-found.ts';
 import { planBelow } from './selection.ts';
+import { spreadOverTurns } from './turnstile.ts';
 
 const COALESCE_MS_MIN = 100;
 const COALESCE_MS_MAX = 60_000;
@@ -65,7 +66,7 @@ async function loadChanges(
   { changes, round }: ChangeBatch,
   context: Context,
   info: GraphQLResolveInfo,
-): Promise<ToldChange[]> {
+): Promise<readonly (ToldChange | Promise<ToldChange>)[]> {
   const { prisma } = context.services;
   // Both are planned before anything is loaded: Pothos looks up what is loaded at this field.
   const deliveryQuery = planBelow(context, info, 'delivery');
@@ -91,7 +92,7 @@ async function loadChanges(
       return { change, delivery, attempt };
     }),
   );
-  return deliveryQuery ? told.filter(({ delivery }) => delivery !== null) : told;
+  return spreadOverTurns(deliveryQuery ? told.filter(({ delivery }) => delivery !== null) : told);
 }
 
 const DeliveryChangesRef = builder.objectRef<ChangeBatch>('DeliveryChanges').implement({

@@ -7,6 +7,7 @@ import { decodeOptional } from './ids.ts';
 import { atMost, CURSOR_CHARS_MAX } from './input-limits.ts';
 import { AFTER_DESCRIPTION, CURSOR_DESCRIPTION, readAfter } from './live-cursor.ts';
 import { requireFound } from './require-found.ts';
+import { spreadOverTurns } from './turnstile.ts';
 
 const EndpointChangeKindRef = builder.enumType('EndpointChangeKind', {
   description: 'What happened to an endpoint.',
@@ -52,7 +53,7 @@ const EndpointChangesRef = builder.objectRef<EndpointChangeBatch>('EndpointChang
     changes: t.field({
       type: [EndpointChangeRef],
       description: 'The changes. None where nothing happened for ten minutes: the batch is there for its cursor.',
-      resolve: ({ changes }) => changes,
+      resolve: ({ changes }) => spreadOverTurns(changes),
     }),
     cursor: t.exposeString('cursor', { description: CURSOR_DESCRIPTION }),
   }),

@@ -8,7 +8,7 @@ import {
   type PublishInput,
 } from '../publish/event-input.ts';
 import type { PublishedEvent } from '../publish/publisher.ts';
-import { builder } from './builder.ts';
+import { builder, LIST_MULTIPLIER } from './builder.ts';
 import { DeliveryRef } from './delivery.ts';
 import { EventRef, OWN_EVENT } from './event.ts';
 import { decodeInput, decodeOptionalInput } from './ids.ts';
@@ -126,11 +126,18 @@ const PublishEventsPayload = builder.objectRef<{ results: PublishedEvent[] }>('P
   }),
 });
 
+/** The list of its results counts as many as the events are, in place of as many as any list. */
+const publishEventsComplexity = ({ input }: { input: { events: readonly unknown[] } }) => ({
+  field: 1,
+  multiplier: Math.max(1, input.events.length / LIST_MULTIPLIER),
+});
+
 builder.mutationField('publishEvents', (t) =>
   t.field({
     type: PublishEventsPayload,
     description: 'Publishes many events, all or none.',
     authScopes: { scope: 'EVENTS_PUBLISH' },
+    complexity: publishEventsComplexity,
     errors: {
       types: [InvalidInputError, IdempotencyConflictError],
       union: { name: 'PublishEventsResult', description: 'What `publishEvents` answers.' },

@@ -25,6 +25,9 @@ const RETRY_MS_MAX = 5_000;
 /** A selection that fails for so long ends its subscription: the client resumes behind what it was told last. */
 const GIVE_UP_MS = 60_000;
 
+/** Fields that are resolved for one result of a subscription. */
+export const BATCH_FIELDS_MAX = 500_000;
+
 /** Subscribers that are told in one turn of the event loop: some tenths of a millisecond's work. */
 const turnstile = new Turnstile(10);
 
@@ -152,6 +155,8 @@ async function executeSurely(args: ValidatedSubscriptionArgs, caller: Caller): P
     // Loaders and plugins remember in the context, and a subscription lives long.
     const contextValue = makeFresh(caller);
     const { answer } = contextValue;
+    // A batch may have many changes. They are resolved some at a time.
+    answer.resolvedFieldsMax = BATCH_FIELDS_MAX;
     const result = await new Promise<ExecutionResult>((resolve, reject) => {
       const controller = new AbortController();
       answer.onExceeded = (exceeded) => {

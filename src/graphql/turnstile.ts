@@ -23,3 +23,11 @@ export class Turnstile {
     if (this.#waiting.length > 0) setImmediate(() => this.#turn());
   }
 }
+
+/** Entries of a list that are resolved in one turn of the event loop. */
+const ENTRIES_PER_TURN = 50;
+const entries = new Turnstile(ENTRIES_PER_TURN);
+
+/** Lets the entries of a long list be resolved some at a time, however much is selected of each. */
+export const spreadOverTurns = <T>(list: readonly T[]): readonly (T | Promise<T>)[] =>
+  list.length <= ENTRIES_PER_TURN ? list : list.map((entry) => entries.pass().then(() => entry));

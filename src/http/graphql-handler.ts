@@ -4,7 +4,7 @@ import type { ExecutionArgs, ExecutionResult } from 'graphql';
 import { createYoga, isAsyncIterable, mapAsyncIterator, type Plugin } from 'graphql-yoga';
 import type { Caller } from '../access/caller.ts';
 import { RequestError } from '../errors.ts';
-import { Answer } from '../graphql/answer.ts';
+import { Answer, RESOLVED_FIELDS_MAX } from '../graphql/answer.ts';
 import { checkInputs } from '../graphql/check-inputs.ts';
 import type { Context, Services } from '../graphql/context.ts';
 import { CostLimitError, checkSubscriptionSize } from '../graphql/cost-limit.ts';
@@ -129,7 +129,7 @@ export function makeGraphqlHandler({ services, sessions, gate, lines, limits, co
 export function makeContext(services: Services, server: ServerContext): Context {
   const { requestId, caller, lastEventId = null } = server;
   if (!caller) throw new Error('An operation reached its context without a caller.');
-  const answer = new Answer();
+  const answer = new Answer(Math.max(RESOLVED_FIELDS_MAX, services.complexityMax));
   const eventSummary = makeEventSummaryLoader(services.deliveries.pool, caller.endpointId);
   return {
     services,

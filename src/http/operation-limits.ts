@@ -12,7 +12,7 @@ import { LRUCache } from 'lru-cache';
 import { RequestError } from '../errors.ts';
 import { checkInputs } from '../graphql/check-inputs.ts';
 import type { Context } from '../graphql/context.ts';
-import { isIntrospection, parseWithinLimits } from '../graphql/cost-limit.ts';
+import { isIntrospecting, isIntrospection, parseWithinLimits } from '../graphql/cost-limit.ts';
 import { forgetScopes } from '../graphql/scope-cache.ts';
 import { Turnstile } from '../graphql/turnstile.ts';
 import { describeLostMutations } from './lost-mutations.ts';
@@ -47,6 +47,8 @@ const BATCH_MESSAGE =
  * are with the database while the others are still being executed.
  */
 const mutations = new Turnstile(32);
+/** Operations about the schema that begin in one turn of the event loop. They wait for nothing, and may take long. */
+const introspections = new Turnstile(1);
 
 /** Limits of size before a document is validated, and of time when it is executed. The same for HTTP and WebSocket. */
 export function limitOperations({ operationTimeoutMs, introspection }: OperationLimits): Plugin {
@@ -76,7 +78,8 @@ export function limitOperations({ operationTimeoutMs, introspection }: Operation
             const context = args.contextValue as Context;
             try {
               context.largeInputs = checkInputs(args);
-              context.answer.onExceeded = giveUp;
+              context.answer.onExceeded = (error) => giveUp(isMutation ? addAdvice(error) : error);
+              if (isIntrospecting(args.document)) await introspections.pass();
               if (isMutation) await mutations.pass();
               const result = await executeFn(Object.assign({}, args, { signal, hideSuggestions: !introspection }));
               return context.answer.complete(isMutation ? describeLostMutations(result) : result);
@@ -91,6 +94,10 @@ export function limitOperations({ operationTimeoutMs, introspection }: Operation
       }),
   };
 }
+
+/** A mutation is carried out before its answer is found to be too large. */
+const addAdvice = (error: Error) =>
+  Object.assign(error, { message: `${error.message} The change may be stored: read it before you send it again.` });
 
 /** Reads the body of a request. What is wrong with it is told by errors that become answers with status 400. */
 async function parseRequest(request: Request): Promise<GraphQLParams> {
