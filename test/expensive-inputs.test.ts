@@ -103,7 +103,12 @@ describe.each(['SSE', 'WebSocket'] as const)('over %s', (transport) => {
       const all = operations(BEYOND).at(-1) as GeneratedOperation;
       if (JSON.stringify(all).length > MESSAGE_BYTES_MAX) continue;
       await attack(`${coordinate} over ${transport}`, async () => {
-        expectForeseen((await askOver(bed, { ...all, transport, url })) as Answer, coordinate);
+        const answer = await askOver(bed, { ...all, transport, url }).catch((error: Error) => {
+          // A message with too many JSON values closes the WebSocket.
+          expect(error.message).toMatch(/the connection ended with 4400/);
+          return {};
+        });
+        expectForeseen(answer as Answer, coordinate);
       });
     }
   }, 60_000);
@@ -161,9 +166,12 @@ describe('a subscription', () => {
       const { data } = await post({ query: '{ liveCursor }', variables: {} });
       const cursor = (data as { liveCursor: string }).liveCursor;
       await publishEvents((index) => ({ type: 'known.a', body: String(index) }));
-      const fields = Array.from({ length: 90 }, (_, index) => `a${index}: createdAt`).join(' ');
-      const query = `subscription { deliveryChanges(after: "${cursor}") { changes { delivery { ${fields} } } } }`;
+      let tries = 0;
       await attack(`changes over ${transport}`, async () => {
+        // Results are shared among subscriptions with the same selection.
+        tries += 1;
+        const fields = Array.from({ length: 90 }, (_, index) => `a${tries}_${index}: createdAt`).join(' ');
+        const query = `subscription { deliveryChanges(after: "${cursor}") { changes { delivery { ${fields} } } } }`;
         const answer = await askOver(bed, { transport, url, query });
         expect(answer.errors).toBeUndefined();
         expect(answer.data.deliveryChanges.changes.length).toBeGreaterThan(100);
@@ -184,7 +192,7 @@ describe('a subscription', () => {
           variables: { input: { events: bodies.slice(request * 25, request * 25 + 25) } },
         });
       }
-      const query = `subscription { deliveryChanges(after: "${cursor}") { changes { delivery { event { body } } } } }`;
+      const query = `subscription { deliveryChanges(after: "${cursor}") { changes { delivery { event { body payload } } } } }`;
       await attack(`bodies over ${transport}`, async () => {
         const { errors } = await askOver(bed, { transport, url, query });
         expect(errors?.map(({ extensions }) => extensions.code)).toEqual(['COST_LIMIT_EXCEEDED']);
@@ -199,28 +207,30 @@ describe('an operation whose fields fail', () => {
   beforeAll(async () => {
     const { environment } = await bed.ask('{ viewer { environment { id } } }');
     key = await bed.createKey(environment.id, ['DELIVERIES_RETRY']);
-    await publishEvents((index) => ({ type: 'known.a', body: String(index) }));
+    const events = Array.from({ length: 100 }, (_, index) => ({ type: 'known.a', body: String(index) }));
+    const query = `mutation ($events: [PublishEventInput!]!) { publishEvents(input: { events: $events }) {
+      ... on PublishEventsPayload { results { event { deliveries { edges { node { id } } } } } } } }`;
+    const { results } = await bed.ask(query, { events });
+    for (const { event } of results) await record(event.deliveries.edges[0].node.id);
   });
 
-  const newlines = '\n'.repeat(4_900);
-  const fields = Array.from({ length: 90 }, (_, index) => `a${index}: apiKeys { edges { cursor } }`).join(' ');
+  const record = (id: string) =>
+    bed.ask(
+      `mutation ($id: ID!) { recordDeliveryAttempt(input: { deliveryId: $id, status: DELIVERED }) { __typename } }`,
+      { id },
+    );
+  const failing = (selection: string) => {
+    const fields = Array.from({ length: 90 }, (_, index) => `a${index}: lastAttempt { ${selection} }`).join(' ');
+    // The place of every error is found by counting lines.
+    return `{ deliveries(first: 100) { ${'\n'.repeat(4_900)} edges { node { ${fields} } } } }`;
+  };
   it.each([
-    ['of rows', `{ deliveries(first: 100) { ${newlines} edges { node { environment { ${fields} } } } } }`],
-    [
-      'of wrong arguments',
-      `{ deliveries(first: 100) { ${newlines} edges { node { attempts(first: 0) { edges { cursor } } } } } }`,
-    ],
-    [
-      'of rows below rows',
-      `{ events(first: 100) { ${newlines} edges { node { deliveries(first: 20) { edges { node { endpoint { ${fields.replace(/apiKeys.*?\} \}/g, 'health { failuresInARow }')} } } } } } } } }`,
-    ],
-  ])('does not block the event loop: fields %s', async (what, query) => {
+    ['that the key may not read', failing('endpoint { health { failuresInARow } }')],
+    ['with wrong arguments', failing('delivery { attempts(first: 0) { edges { cursor } } }')],
+  ])('is given up without blocking the event loop: fields %s', async (what, query) => {
     await attack(what, async () => {
-      const answer = await post({ query, variables: {} }, { authorization: `Bearer ${key}` });
-      for (const { extensions } of answer.errors ?? []) {
-        expect(extensions.code).toMatch(/^(FORBIDDEN|BAD_USER_INPUT|COST_LIMIT_EXCEEDED)$/);
-      }
-      expect(answer.errors?.length).toBeGreaterThan(0);
+      const { errors } = await post({ query, variables: {} }, { authorization: `Bearer ${key}` });
+      expect(errors?.map(({ extensions }) => extensions.code)).toEqual(['COST_LIMIT_EXCEEDED']);
     });
   });
 });

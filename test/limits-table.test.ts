@@ -18,13 +18,14 @@ import { EVENT_TYPE_MAX_CHARS } from '../src/domain/event-type.ts';
 import { NAME_MAX_CHARS } from '../src/domain/validation.ts';
 import { DELAYS_MAX, DESCRIPTION_MAX_CHARS, EVENT_TYPES_MAX, URL_MAX_CHARS } from '../src/endpoints/endpoint-input.ts';
 import { DISABLED_REASON_MAX_CHARS } from '../src/endpoints/endpoints.ts';
-import { ANSWER_BYTES_MAX } from '../src/graphql/answer.ts';
+import { ANSWER_BYTES_MAX, FAILED_FIELDS_MAX, RESOLVED_FIELDS_MAX } from '../src/graphql/answer.ts';
 import * as cost from '../src/graphql/cost-limit.ts';
 import { DELIVERY_COUNT_MAX } from '../src/graphql/delivery.ts';
 import { FILTER_IDS_MAX } from '../src/graphql/delivery-filter.ts';
 import { EVENTS_PER_PUBLISH_MAX } from '../src/graphql/event-mutations.ts';
 import * as inputs from '../src/graphql/input-limits.ts';
 import { PAGE_SIZE_MAX } from '../src/graphql/pages.ts';
+import { BATCH_FIELDS_MAX } from '../src/graphql/subscribe.ts';
 import { PROCESS_OUTPUT_BYTES_MAX, STALLED_MS_MAX } from '../src/http/connections.ts';
 import { BURST_SECONDS, UNKNOWN_BURST, UNKNOWN_PER_SECOND } from '../src/http/gate.ts';
 import { SUBSCRIPTION_REQUEST_BYTES_MAX } from '../src/http/graphql-handler.ts';
@@ -80,6 +81,9 @@ const LIMITS: [what: string, number: number | null, setting?: string][] = [
   ['items of a page', PAGE_SIZE_MAX],
   ['deliveries of one `retryDeliveries`', FOUND_DELIVERIES_MAX],
   ['bytes of texts and JSON values in an answer', ANSWER_BYTES_MAX],
+  ['fields that are resolved for an operation', RESOLVED_FIELDS_MAX],
+  ['fields that are resolved for one result', BATCH_FIELDS_MAX],
+  ['fields that fail', FAILED_FIELDS_MAX],
   ['errors of an answer', ERRORS_MAX],
   ["characters of an error's message", MESSAGE_CHARS_MAX],
   ['entries of a list of enum values', inputs.ENUM_ENTRIES_MAX],

@@ -5,7 +5,7 @@ import { CostLimitError } from './cost-limit.ts';
 /** Bytes of texts and JSON values in an answer, or in one result of a subscription; and of what is read for it. */
 export const ANSWER_BYTES_MAX = 16_777_216;
 /** Fields of an operation that may fail. Each error takes long to make, and only a few are returned. */
-export const FAILED_FIELDS_MAX = 500;
+export const FAILED_FIELDS_MAX = 250;
 /**
  * Fields that are resolved for an operation, if its complexity may not be more. The complexity is found before, and assumes
  * a length of lists that are not connections.

@@ -31,12 +31,6 @@ export const ALIASES_MAX = 100;
 export const DIRECTIVES_MAX = 50;
 /** Fields of an operation that tell of the schema, counted in the same way: one costs as much as a thousand others. */
 export const INTROSPECTIONS_MAX = 2;
-/** Fields that an answer about the schema has, as far as the selection tells: the usual query for all of it has a third. */
-export const SCHEMA_FIELDS_MAX = 200_000;
-/** How many there are in a list about the schema, on average over what it is selected of. */
-const SCHEMA_LISTS = new Map(
-  Object.entries({ types: 160, fields: 3, args: 1, inputFields: 2, enumValues: 1, directives: 6, possibleTypes: 1 }),
-);
 /** Characters of a subscription, document and variables as JSON: it is kept for as long as it lasts. */
 export const SUBSCRIPTION_CHARS_MAX = 16_384;
 
@@ -60,8 +54,6 @@ const EXCESSES = {
   directives: (asked: number, max: number) => `${asked} directives, where ${max} are allowed. Leave some out.`,
   introspections: (asked: number, max: number) =>
     `${asked} times __schema or __type, where ${max} are allowed. Ask for the schema once.`,
-  schemaFields: (asked: number, max: number) =>
-    `about ${asked} fields of the schema, where ${max} are allowed. Select fewer below fields and types.`,
   subscription: (asked: number, max: number) =>
     `${asked} characters with its variables, where a subscription may have ${max}. Leave out what it does not need.`,
   subscriptionRequest: (asked: number, max: number) =>
@@ -138,10 +130,6 @@ interface Measures {
   aliases: number;
   directives: number;
   introspections: number;
-  /** Fields in the answer, if all of them were of the schema. */
-  weight: number;
-  /** Fields of the schema in the answer. */
-  schemaFields: number;
 }
 
 const NOTHING: Measures = {
@@ -150,8 +138,6 @@ const NOTHING: Measures = {
   aliases: 0,
   directives: 0,
   introspections: 0,
-  weight: 0,
-  schemaFields: 0,
 };
 
 /** Fragments count by themselves too: they are validated whether or not an operation spreads them. */
@@ -168,9 +154,6 @@ function checkSelections(document: DocumentNode) {
     if (measures.introspections > 0) introspecting.add(document);
     if (measures.introspections > INTROSPECTIONS_MAX) {
       throw new CostLimitError('introspections', measures.introspections, INTROSPECTIONS_MAX);
-    }
-    if (measures.schemaFields > SCHEMA_FIELDS_MAX) {
-      throw new CostLimitError('schemaFields', measures.schemaFields, SCHEMA_FIELDS_MAX);
     }
     if (directives > DIRECTIVES_MAX) throw new CostLimitError('directives', directives, DIRECTIVES_MAX);
   }
@@ -193,8 +176,6 @@ class Ruler {
       sum.fields = add(sum.fields, inner.fields);
       sum.aliases = add(sum.aliases, inner.aliases);
       sum.introspections = add(sum.introspections, inner.introspections);
-      sum.weight = add(sum.weight, inner.weight);
-      sum.schemaFields = add(sum.schemaFields, inner.schemaFields);
       sum.directives = add(sum.directives, inner.directives + (selection.directives?.length ?? 0));
     }
     return sum;
@@ -204,15 +185,12 @@ class Ruler {
     if (selection.kind === Kind.FRAGMENT_SPREAD) return this.#measureFragment(selection.name.value);
     if (selection.kind === Kind.INLINE_FRAGMENT) return this.measure(selection.selectionSet);
     const inner = selection.selectionSet ? this.measure(selection.selectionSet) : NOTHING;
-    const isOfSchema = isIntrospection(selection.name.value);
     return {
-      depth: isOfSchema ? 1 : inner.depth + 1,
+      depth: isIntrospection(selection.name.value) ? 1 : inner.depth + 1,
       fields: add(inner.fields, 1),
       aliases: add(inner.aliases, selection.alias ? 1 : 0),
       directives: inner.directives,
-      introspections: add(inner.introspections, isOfSchema ? 1 : 0),
-      weight: add(1, inner.weight * (SCHEMA_LISTS.get(selection.name.value) ?? 1)),
-      schemaFields: isOfSchema ? inner.weight : inner.schemaFields,
+      introspections: add(inner.introspections, isIntrospection(selection.name.value) ? 1 : 0),
     };
   }
 

@@ -19,6 +19,5 @@ export async function expectNotBlocked(
     expect(health.status).toBe(200);
     blockedMs = Math.min(blockedMs, (await server.measure()).blockedMs);
   }
-  if (process.env.SHOW_BLOCKED) console.log(`${Math.round(blockedMs)} ms: ${name}`);
   expect(blockedMs, `${name} blocks the event loop`).toBeLessThanOrEqual(BLOCKED_MS_MAX);
 }
