@@ -167,7 +167,9 @@ beforeAll(async () => {
   await bed.database.query(
     `insert into delivery_stats (environment_id, endpoint_id, resolution_seconds, starts_at, published, delivered,
        failed, retried, attempts_succeeded, attempts_failed, durations)
-     select environment_id, id, 60, date_trunc('minute', now() - interval '2 minutes'), 1, 1, 0, 0, 1, 0, '{1}' from endpoints`,
+     select environment_id, id, r.seconds, date_trunc(r.unit, now()), 1, 1, 0, 0, 1, 0, '{1}'
+     from endpoints cross join (values (60, 'minute'), (3600, 'hour')) as r(seconds, unit)
+     on conflict do nothing`,
   );
   const first = await bed.ask(
     `{ viewer { environment { apiKeys(last: 1) { edges { node { id } } } endpoint: name } }
