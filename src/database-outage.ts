@@ -20,7 +20,7 @@ class OutageWatch {
 
   /** Something failed because the database is unavailable. Begins an outage, unless there is one. */
   report(error: unknown): void {
-    // Without a pool Posthorn is stopping, which is no outage.
+    // Without a pool, Posthorn is stopping: that is not an outage.
     if (this.probes.size === 0) return;
     this.#failures += 1;
     if (this.#startedAt !== null) return;

@@ -5,7 +5,7 @@ const SCHEMA_MAX_CHARS = 40;
 /** A name that means the same with and without quotes. Postgres reserves names that start with `pg_`. */
 const SCHEMA_PATTERN = new RegExp(`^(?!pg_|information_schema$)[a-z_][a-z0-9_]{0,${SCHEMA_MAX_CHARS - 1}}$`);
 
-/** What a schema's name must be, for messages. */
+/** The rule for names of schemas, as messages state it. */
 export const SCHEMA_RULE = `at most ${SCHEMA_MAX_CHARS} lower-case letters, digits and _, without a digit or pg_ at the start`;
 
 /** A database URL without the parameters that Posthorn interprets itself. */

@@ -6,7 +6,7 @@ import type { PosthornProcess } from './processes.ts';
 export interface Usage {
   /** CPU time of Posthorn's processes and of Postgres; null where there is no /proc. */
   cpuSeconds: number | null;
-  /** The parts of that sum; null where there is no /proc. */
+  /** The parts of that sum; `null` if the machine has no /proc. */
   cpuSecondsOf: CpuSeconds | null;
   /** Most memory of a process, by role; empty where there is no /proc. */
   peakMemoryMb: Record<string, number>;

@@ -9,7 +9,7 @@ export const USAGE_EXIT_CODE = 2;
 export interface Command<Options extends ParseArgsOptionsConfig = ParseArgsOptionsConfig> {
   /** How people call it, for example `npm run bench --`. Part of the message that names `--help`. */
   usage: string;
-  /** The text for `--help`, with a line break at its end. */
+  /** The text for `--help`, which ends with a line break. */
   help: string;
   /** Its flags, as `parseArgs` takes them. @default none */
   options?: Options;
